@@ -1,0 +1,1 @@
+"""Takes become a book: joining, pauses, loudness, encoding, subtitles, the measured report."""

@@ -1,0 +1,1 @@
+"""Plan, render, assemble, publish: the only place that joins the stages."""

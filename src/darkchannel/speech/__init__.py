@@ -1,0 +1,1 @@
+"""Chunks become audio samples: the engine protocol and the engines."""
