@@ -1,1 +1,214 @@
 """The composition root: the one place that builds concrete parts from settings."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darkchannel.config import Settings, StoreConfig
+from darkchannel.errors import InputError, SettingError
+
+if TYPE_CHECKING:
+    from darkchannel.production.pipeline import Production
+    from darkchannel.production.progress import OnProgress
+    from darkchannel.production.request import RenderResult
+    from darkchannel.speech.engine import Engine
+    from darkchannel.storage import JobManager, MinIOClient
+
+ENGINES = ("kokoro", "tone")
+MAX_INPUT_BYTES = 64 * 1024 * 1024
+"""Ten times the longest novels; a bound so that a wrong file name cannot fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """Which engine to build, as a value that travels to workers.
+
+    Attributes:
+        name: one of :data:`ENGINES`.
+        data_dir: where weights are.
+        threads: a worker's share of the cores.
+        offline: never fetch weights.
+    """
+
+    name: str
+    data_dir: Path
+    threads: int = 1
+    offline: bool = False
+
+    def __call__(self) -> Engine:
+        """Build it."""
+        if self.name == "tone":
+            from darkchannel.speech.tone import ToneEngine
+
+            return ToneEngine()
+        from darkchannel.speech.kokoro.engine import KokoroEngine
+
+        return KokoroEngine(self.data_dir, threads=self.threads, offline=self.offline)
+
+
+def engine_spec(name: str, settings: Settings, *, threads: int = 1) -> EngineSpec:
+    """The engine a user named.
+
+    Raises:
+        SettingError: there is none of that name.
+    """
+    if name not in ENGINES:
+        raise SettingError(f"unknown engine {name!r}", remedy=f"choose one of {', '.join(ENGINES)}")
+    return EngineSpec(name, settings.data_dir, threads, settings.offline)
+
+
+def fetch_weights(
+    settings: Settings, engine: str, on_progress: Callable[[Any], None] | None = None
+) -> None:
+    """Make sure that an engine's weights are on this machine.
+
+    Raises:
+        EngineUnavailableError: they are not and cannot be had.
+    """
+    if engine == "kokoro":
+        from darkchannel.speech.kokoro.models import fetch_kokoro
+
+        fetch_kokoro(settings.data_dir, offline=settings.offline, on_progress=on_progress)
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[StoreConfig]:
+    """The store of these settings, reachable and with its buckets, while the context is open.
+
+    Raises:
+        StoreUnavailableError: it does not answer, or cannot be started.
+        StoreAccessError: it refuses the credentials.
+    """
+    from darkchannel.storage import MinIOClient
+
+    if settings.store is not None:
+        MinIOClient(settings.store).ensure_buckets()
+        yield settings.store
+        return
+    from darkchannel.storage.embedded import embedded_store
+
+    with embedded_store(settings.data_dir, settings.buckets) as config:
+        MinIOClient(config).ensure_buckets()
+        yield config
+
+
+@contextmanager
+def open_jobs(settings: Settings) -> Iterator[tuple[MinIOClient, JobManager]]:
+    """Client and job manager on the store of these settings."""
+    from darkchannel.storage import JobManager, MinIOClient
+
+    with open_store(settings) as config:
+        client = MinIOClient(config)
+        yield client, JobManager(client)
+
+
+@contextmanager
+def open_production(
+    settings: Settings, engine: str, *, workers: int | None = None
+) -> Iterator[Production]:
+    """Everything a run needs.
+
+    Args:
+        settings: of this process.
+        engine: name of the engine.
+        workers: speech workers; None means the settings' number, else one for each core.
+    """
+    from darkchannel.production.pipeline import Production
+    from darkchannel.production.pool import default_workers, speech_workers
+    from darkchannel.storage import JobManager, MinIOClient
+
+    cores = default_workers()
+    count = workers or settings.workers or cores
+    spec = engine_spec(engine, settings, threads=max(1, cores // count))
+    with open_store(settings) as config:
+        client = MinIOClient(config)
+        yield Production(
+            store=config,
+            client=client,
+            jobs=JobManager(client),
+            make_engine=spec,
+            pool=functools.partial(speech_workers, count),
+        )
+
+
+def read_input(path: Path) -> bytes:
+    """The bytes of an input file.
+
+    Raises:
+        InputError: it cannot be read, or is larger than :data:`MAX_INPUT_BYTES`.
+    """
+    try:
+        with path.open("rb") as file:
+            return bounded(file.read(MAX_INPUT_BYTES + 1), str(path))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def bounded(data: bytes, name: str) -> bytes:
+    """The data itself, unless it is larger than :data:`MAX_INPUT_BYTES`.
+
+    Raises:
+        InputError: it is.
+    """
+    if len(data) > MAX_INPUT_BYTES:
+        raise InputError(
+            f"{name} is larger than {MAX_INPUT_BYTES // 2**20} MiB",
+            remedy="split the book into volumes",
+        )
+    return data
+
+
+def render(
+    source: str | Path,
+    output: str | Path | None = None,
+    *,
+    job_id: str | None = None,
+    workers: int | None = None,
+    use_cache: bool = True,
+    on_progress: OnProgress | None = None,
+    **options: Any,
+) -> RenderResult:
+    """Make a file of text or SSML an audiobook.
+
+    Args:
+        source: the file.
+        output: path of the MP3; its siblings are put beside it.  None leaves the book in the
+            store alone.
+        job_id: an id of your own; without one the same call names the same job.
+        workers: speech workers; None means one for each core.
+        use_cache: whether takes of other jobs may be used.
+        on_progress: told where the run stands.
+        **options: fields of :class:`darkchannel.production.request.RenderOptions`.
+
+    Raises:
+        DarkChannelError: see :mod:`darkchannel.errors`.
+    """
+    from darkchannel.production.progress import ignore_progress
+    from darkchannel.production.request import RenderOptions, RenderRequest
+
+    path = Path(source)
+    settings = Settings.from_environment()
+    request = RenderRequest(
+        data=read_input(path),
+        input_format=input_format(path),
+        options=RenderOptions(**options),
+        job_id=job_id,
+        use_cache=use_cache,
+    )
+    fetch_weights(settings, request.options.engine)
+    with open_production(settings, request.options.engine, workers=workers) as production:
+        return production.render(
+            request,
+            output=Path(output) if output is not None else None,
+            on_progress=on_progress or ignore_progress,
+        )
+
+
+def input_format(path: Path) -> str:
+    """``ssml`` or ``txt``, by the file's name; the content decides where the name does not."""
+    return "ssml" if path.suffix.lower() in {".ssml", ".xml"} else "txt"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -332,24 +332,13 @@ class Lease:
     fencing: int
 
 
-@dataclass(frozen=True, slots=True)
-class BookFile:
-    """One file of a finished book: its format (``mp3``, ``m4b``, ``srt``, ...) and where it is."""
+class Check(NamedTuple):
+    """Something that was proven or not, and what to do where it was not."""
 
-    format: str
-    key: str
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Book:
-    """The mastered result."""
-
-    title: str
-    duration_seconds: float
-    files: tuple[BookFile, ...]
-    report: dict[str, Any] = field(default_factory=dict)
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
 
 
 def _canonical(value: object) -> bytes:

@@ -1,0 +1,47 @@
+# Everything a newcomer, a developer and CI type.  `make help` lists it.
+# Nothing has to be installed first but Python 3.11 and make: uv is fetched where it is missing.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench acceptance sync clean
+
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := $(UV) run --no-sync
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.tools/bin/uv:
+	python3 -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
+
+sync: $(filter .tools/bin/uv,$(UV)) ## Install the locked dependencies into .venv
+	@$(UV) sync --quiet --locked --all-extras
+
+demo: sync ## Render the example chapter to demo/capitulo.mp3, on real speech and a real store
+	@mkdir -p demo
+	$(RUN) darkchannel render examples/capitulo.txt -o demo/capitulo.mp3
+
+test: sync ## Run the tests: the fast ones first, then those with speech and whole books
+	$(RUN) pytest -m "not acceptance and not slow"
+	$(RUN) darkchannel models fetch
+	$(RUN) pytest -m "slow and not acceptance"
+
+lint: sync ## Formatting, style, types and the layers of the design
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+format: sync ## Format the code
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+bench: sync ## Measure against peers and limits; prints tables
+	@$(UV) sync --quiet --locked --all-extras --group bench
+	$(RUN) python -m benchmarks
+
+acceptance: sync ## What needs minutes: the demo from nothing, kills at random moments
+	$(RUN) pytest -m acceptance
+
+clean: ## Remove what was built here; weights and the store under the data directory stay
+	rm -rf .venv .tools demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,40 @@
+"""From bytes to a plan: the script stage, given an engine's count and voices."""
+
+from __future__ import annotations
+
+from darkchannel.models import Plan
+from darkchannel.production.request import RenderOptions
+from darkchannel.script import decode, make_plan, read_script
+from darkchannel.speech.engine import Engine
+
+
+def plan_text(
+    data: bytes, options: RenderOptions, engine: Engine, *, ssml: bool | None = None
+) -> Plan:
+    """Plan what an engine will say of a text; renders nothing.
+
+    Args:
+        data: the input file's bytes.
+        options: how to read it.
+        engine: whose tokens are counted and whose voices are checked.
+        ssml: whether it is SSML; None looks at the content.
+
+    Raises:
+        ScriptError: the text cannot be read.
+        SettingError: the speed is out of range.
+        UnknownVoiceError, UnknownLanguageError: asked for by the options or the text.
+    """
+    # Asked for on the command line, a wrong voice must be refused even where the text
+    # happens to name voices of its own throughout.
+    engine.resolve_voice(options.voice, options.language)
+    text = decode(data, encoding=options.encoding)
+    script = read_script(text, language=options.language, ssml=ssml, strict=options.strict)
+    return make_plan(
+        script,
+        count=engine.count_tokens,
+        resolve_voice=engine.resolve_voice,
+        engine=engine.fingerprint,
+        max_tokens=engine.max_tokens,
+        voice=options.voice,
+        speed=options.speed,
+    )

@@ -1,0 +1,179 @@
+"""What a speech worker does: make sure that the take of one chunk is in the store.
+
+Whoever renders a take uploads it; only facts about it travel back.  So the same function serves
+threads, processes and machines.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from darkchannel.audio.takes import check_take, sentence_starts
+from darkchannel.audio.wav import encode_wav
+from darkchannel.config import StoreConfig
+from darkchannel.errors import NotFoundError
+from darkchannel.models import Chunk, Take
+from darkchannel.speech.engine import Engine, Speech
+from darkchannel.storage import MinIOClient
+from darkchannel.storage.client import ObjectInfo
+from darkchannel.storage.keys import chunk_key, take_cache_key
+from darkchannel.storage.retry import retrying
+
+T = TypeVar("T")
+
+STORE_PATIENCE_SECONDS = 60.0
+"""How long a worker waits for a store that went away before it gives its take up."""
+
+
+class EngineFactory(Protocol):
+    """Builds an engine; travels to workers, so it must be picklable, and hashable."""
+
+    def __call__(self) -> Engine:
+        """Build it."""
+        ...
+
+    def __hash__(self) -> int:
+        """Equal factories build interchangeable engines."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TakeTask:
+    """One chunk to be made a take.
+
+    Attributes:
+        job_id: whose chunk it is.
+        chunk: what to say.
+        store: where takes lie.
+        make_engine: builds the engine; called once in each worker.
+        may_exist: an object lies under the take's key; look before rendering.
+        use_cache: look for, and leave, the take in the cache shared by all jobs.
+    """
+
+    job_id: str
+    chunk: Chunk
+    store: StoreConfig
+    make_engine: EngineFactory
+    may_exist: bool
+    use_cache: bool
+
+
+def make_take(task: TakeTask) -> Take:
+    """Find or render the take of a chunk; afterwards it lies in the job's folder.
+
+    Raises:
+        SynthesisError, EngineUnavailableError: the engine cannot speak the chunk.
+        MergeError: what the engine said cannot be a reading of the chunk.
+        StoreUnavailableError: the store stayed away for :data:`STORE_PATIENCE_SECONDS`.
+        StoreError: the store refused.
+    """
+    client = _client(task.store)
+    buckets = task.store.buckets
+    key = chunk_key(task.job_id, task.chunk.index)
+    cache_key = take_cache_key(task.chunk.digest)
+    if task.may_exist:
+        take = _find(client, buckets.jobs, key, task.chunk)
+        if take is not None:
+            return replace(take, key=key)
+    if task.use_cache:
+        take = _find(client, buckets.temp, cache_key, task.chunk)
+        if take is not None and _copied(client, buckets.temp, cache_key, buckets.jobs, key):
+            return replace(take, key=key)
+    take, data = _render(task, key)
+    facts = describe_take(take)
+    _patiently(
+        lambda: client.put(buckets.jobs, key, data, content_type="audio/wav", metadata=facts)
+    )
+    if task.use_cache:
+        _patiently(lambda: client.copy(buckets.jobs, key, buckets.temp, cache_key))
+    return take
+
+
+def describe_take(take: Take) -> dict[str, str]:
+    """Facts about a take as object metadata."""
+    return {
+        "digest": take.digest,
+        "sha256": take.sha256,
+        "seconds": f"{take.seconds:.3f}",
+        "frames": str(take.frames),
+        "sample-rate": str(take.sample_rate),
+        "sentences": ",".join(f"{start:.3f}" for start in take.sentence_starts),
+    }
+
+
+def take_of_object(info: ObjectInfo, chunk: Chunk) -> Take | None:
+    """The take an object claims to be, or None when it is not one of this chunk."""
+    facts = info.metadata
+    if facts.get("digest") != chunk.digest:
+        return None
+    try:
+        return Take(
+            index=chunk.index,
+            digest=chunk.digest,
+            key=info.key,
+            sha256=facts["sha256"],
+            frames=int(facts["frames"]),
+            sample_rate=int(facts["sample-rate"]),
+            sentence_starts=tuple(float(start) for start in facts["sentences"].split(",")),
+            reused=True,
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _find(client: MinIOClient, bucket: str, key: str, chunk: Chunk) -> Take | None:
+    try:
+        return take_of_object(_patiently(lambda: client.head(bucket, key)), chunk)
+    except NotFoundError:
+        return None
+
+
+def _copied(
+    client: MinIOClient, from_bucket: str, from_key: str, to_bucket: str, to_key: str
+) -> bool:
+    try:
+        _patiently(lambda: client.copy(from_bucket, from_key, to_bucket, to_key))
+    except NotFoundError:  # it expired since we looked
+        return False
+    return True
+
+
+def _render(task: TakeTask, key: str) -> tuple[Take, bytes]:
+    chunk = task.chunk
+    speech = next(iter(_engine(task.make_engine).synthesize([chunk])))
+    data = encode_wav(speech.samples, speech.sample_rate)
+    take = Take(
+        index=chunk.index,
+        digest=chunk.digest,
+        key=key,
+        sha256=hashlib.sha256(data).hexdigest(),
+        frames=check_take(data, chunk),
+        sample_rate=speech.sample_rate,
+        sentence_starts=_sentence_starts(speech, chunk),
+    )
+    return take, data
+
+
+def _sentence_starts(speech: Speech, chunk: Chunk) -> tuple[float, ...]:
+    if speech.utterance_starts is not None:
+        return speech.utterance_starts
+    weights = [float(len(utterance.spoken)) for utterance in chunk.utterances]
+    return sentence_starts(speech.samples, speech.sample_rate, weights)
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    return retrying(call, deadline=STORE_PATIENCE_SECONDS)
+
+
+@functools.lru_cache(maxsize=1)
+def _engine(make_engine: EngineFactory) -> Engine:
+    return make_engine()
+
+
+@functools.lru_cache(maxsize=4)
+def _client(store: StoreConfig) -> MinIOClient:
+    return MinIOClient(store)
