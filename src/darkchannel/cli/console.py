@@ -78,7 +78,9 @@ class PlainProgress:
     def show(self, progress: Progress) -> None:
         """Print a line if it is time for one."""
         now = time.monotonic()
-        if progress.stage == self._stage and now - self._last < _PLAIN_SECONDS:
+        last_chunk = progress.stage == "rendering" and progress.fraction == 1.0
+        early = now - self._last < _PLAIN_SECONDS
+        if progress.stage == self._stage and early and not last_chunk:
             return
         if progress.stage != self._stage and progress.stage == "rendering":
             self._began = now
@@ -87,18 +89,19 @@ class PlainProgress:
 
 
 class PlainDownload:
-    """A download's progress as lines: one for each file begun and finished."""
+    """A download's progress as lines, for logs: at most one each ten seconds."""
 
     def __init__(self) -> None:
-        self._shown: set[tuple[str, bool]] = set()
+        self._last = -_PLAIN_SECONDS
 
     def show(self, progress: Any) -> None:
-        """Print a line when a file begins or is done."""
+        """Print a line if it is time for one."""
+        now = time.monotonic()
         whole = progress.done_bytes >= progress.total_bytes
-        if (progress.name, whole) not in self._shown:
-            self._shown.add((progress.name, whole))
-            size = f"{progress.total_bytes / 1e6:.0f} MB"
-            click.echo(f"{'fetched' if whole else 'fetching'} {progress.name} ({size})", err=True)
+        if whole or now - self._last >= _PLAIN_SECONDS:
+            self._last = now
+            done, total = progress.done_bytes / 1e6, progress.total_bytes / 1e6
+            click.echo(f"fetching {progress.name}: {done:.0f} of {total:.0f} MB", err=True)
 
 
 def describe_progress(progress: Progress, elapsed: float) -> str:

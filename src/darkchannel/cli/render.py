@@ -60,6 +60,7 @@ def reading_options(command: Any) -> Any:
 @click.pass_obj
 def render(
     console: Console,
+    /,
     source: Path,
     output: Path | None,
     title: str | None,

@@ -16,7 +16,7 @@ from darkchannel.config import Settings
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType["timedelta"]):
     """A length of time such as ``90m``, ``24h`` or ``30d``."""
 
     name = "duration"

@@ -68,13 +68,14 @@ def _ffmpeg() -> Check:
 
 
 def _kokoro(settings: Settings) -> Check:
-    from darkchannel.speech.kokoro.models import missing_files
+    from darkchannel.speech.kokoro.weights import KOKORO
+    from darkchannel.speech.weights import installed
 
-    missing = missing_files(settings.data_dir)
+    missing = installed(KOKORO, settings.data_dir).missing
     return Check(
         "kokoro",
         not missing,
-        "weights and voices are here" if not missing else f"missing: {', '.join(missing)}",
+        f"{len(missing)} files are missing" if missing else "weights and voices are here",
         "darkchannel models fetch",
     )
 

@@ -72,7 +72,11 @@ def find_broken_takes(
 
 def _read(client: MinIOClient, bucket: str, take: Take) -> bytes:
     try:
-        data = retrying(lambda: client.get(bucket, take.key).data, deadline=STORE_PATIENCE_SECONDS)
+        data = retrying(
+            lambda: client.get(bucket, take.key).data,
+            attempts=None,
+            deadline=STORE_PATIENCE_SECONDS,
+        )
     except NotFoundError as error:
         raise MergeError(
             f"the take of chunk {take.index} is missing from the store", chunk=take.index

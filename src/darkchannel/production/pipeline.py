@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from darkchannel.audio.mastering import MasteredBook, master
-from darkchannel.audio.presets import find_preset
+from darkchannel.audio.presets import get_preset
 from darkchannel.config import StoreConfig
 from darkchannel.errors import (
     DarkChannelError,
@@ -34,8 +34,7 @@ from darkchannel.production.publishing import (
 from darkchannel.production.rendering import Pool, render_takes
 from darkchannel.production.request import RenderOptions, RenderRequest, RenderResult
 from darkchannel.production.worker import EngineFactory, TakeTask
-from darkchannel.storage import JobManager, MinIOClient
-from darkchannel.storage.jobs import JobLease
+from darkchannel.storage import JobLease, JobManager, MinIOClient
 from darkchannel.storage.keys import chunk_key, chunks_prefix, take_cache_key
 
 UNTITLED = "Audiobook"
@@ -82,7 +81,7 @@ class Production:
         """
         if output is not None:
             check_output(output)
-        find_preset(request.options.preset)
+        get_preset(request.options.preset)
         on_progress(Progress("planning"))
         engine = self.make_engine()
         try:
@@ -219,7 +218,7 @@ class _Run:
             with tempfile.TemporaryDirectory(prefix="darkchannel-") as directory:
                 book = self._master(metadata, Path(directory))
                 self.check()
-                self.on_progress(replace(self.progress, stage="publishing"))
+                self.on_progress(replace(self.progress, stage="publishing", fraction=0.0))
                 finished = publish(
                     self.parts.client, self.parts.store.buckets, self.job_id, metadata, book
                 )
@@ -284,7 +283,7 @@ class _Run:
 
     def _pass_gate(self) -> None:
         """Check every take; render broken ones once more, then insist."""
-        self.on_progress(replace(self.progress, stage="checking"))
+        self.on_progress(replace(self.progress, stage="checking", fraction=0.0))
         broken = self._broken(self.plan.chunks)
         if not broken:
             return
@@ -331,7 +330,7 @@ class _Run:
             read,
             directory,
             title=metadata["chapter_title"],
-            preset=find_preset(metadata["options"]["preset"]),
+            preset=get_preset(metadata["options"]["preset"]),
             on_progress=advance,
         )
 

@@ -159,7 +159,7 @@ def check_output(output: Path) -> None:
 def _output_key(job_id: str, metadata: dict[str, Any], kind: str) -> str:
     day = datetime.fromisoformat(metadata["created_at"]).astimezone(UTC).date()
     name = f"{safe_name(metadata['chapter_title'])}-{_suffix(job_id)}"
-    return output_key(day, name, _SUFFIXES[kind].lstrip("."))
+    return output_key(day, name, "json" if kind == "report" else kind)
 
 
 def _suffix(job_id: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -19,8 +20,8 @@ from darkchannel.errors import NotFoundError
 from darkchannel.models import Chunk, Take
 from darkchannel.speech.engine import Engine, Speech
 from darkchannel.storage import MinIOClient
-from darkchannel.storage.client import ObjectInfo
 from darkchannel.storage.keys import chunk_key, take_cache_key
+from darkchannel.storage.objects import ObjectInfo
 from darkchannel.storage.retry import retrying
 
 T = TypeVar("T")
@@ -30,14 +31,13 @@ STORE_PATIENCE_SECONDS = 60.0
 
 
 class EngineFactory(Protocol):
-    """Builds an engine; travels to workers, so it must be picklable, and hashable."""
+    """Builds an engine; travels to workers, so it must be picklable.
+
+    Equal factories build interchangeable engines.
+    """
 
     def __call__(self) -> Engine:
         """Build it."""
-        ...
-
-    def __hash__(self) -> int:
-        """Equal factories build interchangeable engines."""
         ...
 
 
@@ -166,12 +166,22 @@ def _sentence_starts(speech: Speech, chunk: Chunk) -> tuple[float, ...]:
 
 
 def _patiently(call: Callable[[], T]) -> T:
-    return retrying(call, deadline=STORE_PATIENCE_SECONDS)
+    return retrying(call, attempts=None, deadline=STORE_PATIENCE_SECONDS)
 
 
-@functools.lru_cache(maxsize=1)
 def _engine(make_engine: EngineFactory) -> Engine:
-    return make_engine()
+    """This thread's engine: made once, and let go only for another."""
+    held: tuple[EngineFactory, Engine] | None = getattr(_held, "engine", None)
+    if held is not None and held[0] == make_engine:
+        return held[1]
+    if held is not None:
+        held[1].close()
+    engine = make_engine()
+    _held.engine = (make_engine, engine)
+    return engine
+
+
+_held = threading.local()
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,0 +1,58 @@
+"""Titles, language and chapters for FFmpeg, which writes them as ID3 frames and MP4 atoms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from darkchannel.audio.display import one_line
+from darkchannel.audio.timeline import ChapterTime
+
+LONGEST_TITLE_BYTES = 255
+"""What the chapter list of an MP4 file (``chpl``) can hold of each."""
+
+# ISO 639-2/T, which ID3 and MP4 ask for, by the language part of a BCP 47 tag.
+_LANGUAGES = {
+    **{"de": "deu", "en": "eng", "es": "spa", "fr": "fra", "hi": "hin", "it": "ita"},
+    **{"ja": "jpn", "ko": "kor", "nl": "nld", "pl": "pol", "pt": "por", "zh": "zho"},
+}
+
+
+def language_code(tag: str) -> str:
+    """The three letters for a BCP 47 tag; ``und`` (undetermined) for one not known here."""
+    return _LANGUAGES.get(tag.split("-", maxsplit=1)[0].lower(), "und")
+
+
+def ffmetadata(title: str, language: str, chapters: Iterable[ChapterTime]) -> str:
+    """The contents of an FFMETADATA file.
+
+    Args:
+        title: of the book.
+        language: BCP 47 tag.
+        chapters: in order; times are rounded to milliseconds, the resolution of both formats.
+    """
+    lines = [
+        ";FFMETADATA1",
+        f"title={_value(title)}",
+        f"album={_value(title)}",
+        "genre=Audiobook",
+        f"language={language_code(language)}",
+    ]
+    for chapter in chapters:
+        start, end = round(chapter.start * 1000), round(chapter.end * 1000)
+        lines += ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={end}"]
+        lines += [f"title={_value(chapter.title)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _value(text: str) -> str:
+    return re.sub(r"([=;#\\\n])", r"\\\1", _shortened(one_line(text)))
+
+
+def _shortened(text: str) -> str:
+    raw = text.encode("utf-8", errors="replace")
+    if len(raw) <= LONGEST_TITLE_BYTES:
+        return raw.decode()
+    ellipsis = "…"
+    kept = raw[: LONGEST_TITLE_BYTES - len(ellipsis.encode())]
+    return kept.decode(errors="ignore").rstrip() + ellipsis

@@ -1,0 +1,279 @@
+"""A script becomes a plan: chunks an engine can speak, and an account of everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from darkchannel.errors import InputError, ScriptError, SettingError
+from darkchannel.models import (
+    ChapterMark,
+    Chunk,
+    Plan,
+    Script,
+    ScriptWarning,
+    TokenCounter,
+    Unspoken,
+    Utterance,
+    chunk_digest,
+)
+from darkchannel.script import accounting, chunking, pauses
+from darkchannel.script.chunking import Counted
+from darkchannel.script.measuring import Measure
+from darkchannel.script.narration import AlignedScript, Source
+
+SLOWEST, FASTEST = 0.5, 2.0
+"""Bounds of the speed, and of a passage's rate times the speed."""
+
+TOKENS_A_SECOND = 21.0
+"""At speed 1: Kokoro spoke 150 tokens of Brazilian Portuguese in 7.1 s."""
+
+VoiceResolver = Callable[[str | None, str], str]
+
+
+def make_plan(
+    script: Script,
+    *,
+    count: TokenCounter,
+    resolve_voice: VoiceResolver,
+    engine: str,
+    max_tokens: int,
+    voice: str | None = None,
+    speed: float = 1.0,
+    target: tuple[int, int] = (100, 200),
+) -> Plan:
+    """Divide a script into chunks.
+
+    A chunk never mixes voices, languages or speeds, ends where a pause other than the natural
+    one between sentences follows, and never has more than ``max_tokens``.
+
+    Args:
+        script: from :func:`darkchannel.script.read_script`.
+        count: how many tokens the engine makes of an utterance.
+        resolve_voice: the engine's name for a voice asked for (or None) in a language.
+        engine: the engine's fingerprint.
+        max_tokens: the most tokens the engine takes at once.
+        voice: the job's voice, for utterances that name none.
+        speed: the job's speed, from 0.5 to 2.0.
+        target: the fewest and the most tokens a chunk should have where sentences allow.
+
+    Raises:
+        SettingError: the speed or another number is out of bounds.
+        ScriptError: nothing can be said, or a substitution is too long to be said at once.
+        UnknownVoiceError, UnknownLanguageError: from ``resolve_voice``, with the line where
+            SSML asks for it.
+    """
+    _check_settings(speed, max_tokens, target)
+    longest = min(target[1], max_tokens)
+    casting = _Casting(script, resolve_voice, voice, speed)
+    sayings = _Sayings(script, Measure(count, longest=longest, max_tokens=max_tokens), casting)
+    counted = sayings.counted()
+    groups = _groups(counted, casting, min(target[0], longest), longest)
+    chunks = tuple(
+        _chunk(index, group, casting, engine) for index, group in enumerate(groups, start=1)
+    )
+    unspoken = accounting.in_order([*script.unspoken, *sayings.left_out])
+    accounting.check(script.characters, (s for chunk in chunks for s in chunk.spans), unspoken)
+    return Plan(
+        title=script.title,
+        engine=engine,
+        characters=script.characters,
+        chunks=chunks,
+        chapters=tuple(_marks(script, chunks, counted)),
+        unspoken=unspoken,
+        warnings=tuple(sorted([*script.warnings, *sayings.warnings])),
+        estimated_seconds=round(sum(map(_seconds, chunks)), 3),
+    )
+
+
+def _check_settings(speed: float, max_tokens: int, target: tuple[int, int]) -> None:
+    if not SLOWEST <= speed <= FASTEST:
+        raise SettingError(
+            f"speed {speed:g} is out of bounds: expected {SLOWEST} to {FASTEST}",
+            remedy="1.0 is the voice's own speed",
+        )
+    if max_tokens < 1 or not 0 < target[0] <= target[1]:
+        raise SettingError(
+            f"chunks of {target[0]} to {target[1]} tokens of at most {max_tokens} cannot be made"
+        )
+
+
+class _Casting:
+    """Who speaks an utterance, and how fast."""
+
+    def __init__(
+        self,
+        script: Script,
+        resolve_voice: Callable[[str | None, str], str],
+        voice: str | None,
+        speed: float,
+    ) -> None:
+        self._resolve = resolve_voice
+        self._voice = voice
+        self._speed = speed
+        self._lines = script.lines if isinstance(script, AlignedScript) else None
+        self._language = next(_utterances(script)).language
+        self._known: dict[tuple[str | None, str], str] = {}
+
+    def voice(self, utterance: Utterance) -> str:
+        """The engine's name of the voice that speaks it."""
+        asked = utterance.voice, utterance.language
+        if asked not in self._known:
+            try:
+                self._known[asked] = self._resolve(asked[0] or self._voice, asked[1])
+            except InputError as error:
+                raise self._located(error, utterance) from None
+        return self._known[asked]
+
+    def _located(self, error: InputError, utterance: Utterance) -> InputError:
+        """The same error with the line, where it is the text that asks for the voice."""
+        line = self.line(utterance)
+        if line is None or (utterance.voice is None and utterance.language == self._language):
+            return error
+        return type(error)(f"line {line}: {error.message}", remedy=error.remedy)
+
+    def line(self, utterance: Utterance) -> int | None:
+        """Where the utterance begins, from 1."""
+        return self._lines.line(utterance.spans[0].start) if self._lines else None
+
+    def wanted_speed(self, utterance: Utterance) -> float:
+        """Rate times speed, whether or not it can be had."""
+        return round(utterance.rate * self._speed, 6)
+
+    def speed(self, utterance: Utterance) -> float:
+        """Rate times speed, kept within bounds."""
+        return min(max(self.wanted_speed(utterance), SLOWEST), FASTEST)
+
+    def part(self, utterance: Utterance) -> tuple[str, str, float]:
+        """All that a chunk never mixes."""
+        return self.voice(utterance), utterance.language, self.speed(utterance)
+
+
+class _Sayings:
+    """The utterances of a script, counted, with what had to be left out or doubted."""
+
+    def __init__(self, script: Script, measure: Measure, casting: _Casting) -> None:
+        self.left_out: list[Unspoken] = []
+        self.warnings: list[ScriptWarning] = []
+        self._script = script
+        self._measure = measure
+        self._casting = casting
+        self._doubted: set[str] = set()
+
+    def counted(self) -> list[Counted]:
+        """All that is spoken, in reading order.
+
+        Raises:
+            ScriptError: that is nothing.
+        """
+        for utterance in _utterances(self._script):
+            # An unknown voice is a better first complaint than whatever comes of counting.
+            self._casting.voice(utterance)
+        spoken: list[Counted] = []
+        for chapter, utterance, source in _sourced(self._script):
+            self._take(spoken, chapter, utterance, source)
+        if not spoken:
+            raise ScriptError(
+                "the engine finds nothing to say in the input: expected at least one word"
+            )
+        spoken[-1] = _with_pause(spoken[-1], 0.0)
+        return spoken
+
+    def _take(
+        self, spoken: list[Counted], chapter: int, utterance: Utterance, source: Source | None
+    ) -> None:
+        try:
+            measured = self._measure.take(utterance, source)
+        except ScriptError as error:
+            line = self._casting.line(utterance)
+            raise ScriptError(f"line {line}: {error.message}", remedy=error.remedy) from None
+        self.left_out += measured.left_out
+        spoken += (Counted(*part, chapter) for part in measured.parts)
+        if measured.divided_word:
+            self._doubt(
+                utterance,
+                f"a word of {measured.divided_word} characters is more than the engine can say "
+                "at once and is divided",
+            )
+        if not measured.parts:
+            self._doubt(utterance, f"there is nothing to say in {utterance.spoken[:20]!r}")
+            if spoken:
+                pause = max(spoken[-1].utterance.pause_after, utterance.pause_after)
+                spoken[-1] = _with_pause(spoken[-1], pause)
+        wanted = self._casting.wanted_speed(utterance)
+        if wanted != self._casting.speed(utterance):
+            self._doubt(
+                utterance,
+                f"speed {wanted:g} is out of bounds; spoken at {self._casting.speed(utterance):g}",
+            )
+
+    def _doubt(self, utterance: Utterance, message: str) -> None:
+        """Warn, once for each message."""
+        if message not in self._doubted:
+            self._doubted.add(message)
+            self.warnings.append(ScriptWarning(self._casting.line(utterance) or 1, message))
+
+
+def _utterances(script: Script) -> Iterator[Utterance]:
+    for chapter in script.chapters:
+        yield from chapter.utterances
+
+
+def _sourced(script: Script) -> Iterator[tuple[int, Utterance, Source | None]]:
+    sources = iter(script.sources) if isinstance(script, AlignedScript) else iter(())
+    for number, chapter in enumerate(script.chapters):
+        for utterance in chapter.utterances:
+            yield number, utterance, next(sources, None)
+
+
+def _with_pause(counted: Counted, seconds: float) -> Counted:
+    return counted._replace(utterance=replace(counted.utterance, pause_after=seconds))
+
+
+def _groups(
+    counted: list[Counted], casting: _Casting, shortest: int, longest: int
+) -> Iterator[Sequence[Counted]]:
+    """The chunks' utterances: stretches that may be spoken together, and are not too long."""
+    for _, same in groupby(counted, lambda one: (one.chapter, casting.part(one.utterance))):
+        stretch: list[Counted] = []
+        for one in same:
+            stretch.append(one)
+            if one.utterance.pause_after != pauses.SENTENCE:
+                yield from chunking.group(stretch, shortest, longest)
+                stretch = []
+        if stretch:
+            yield from chunking.group(stretch, shortest, longest)
+
+
+def _chunk(index: int, group: Sequence[Counted], casting: _Casting, engine: str) -> Chunk:
+    utterances = tuple(one.utterance for one in group)
+    voice, language, speed = casting.part(utterances[0])
+    return Chunk(
+        index=index,
+        utterances=utterances,
+        voice=voice,
+        language=language,
+        speed=speed,
+        tokens=chunking.tokens_of(group),
+        pause_after=utterances[-1].pause_after,
+        digest=chunk_digest(utterances, voice=voice, language=language, speed=speed, engine=engine),
+    )
+
+
+def _marks(
+    script: Script, chunks: Sequence[Chunk], counted: Sequence[Counted]
+) -> Iterator[ChapterMark]:
+    """Where each titled chapter of which something is said begins."""
+    at, marked = 0, -1
+    for chunk in chunks:
+        number = counted[at].chapter
+        at += len(chunk.utterances)
+        title = script.chapters[number].title
+        if number != marked and title is not None:
+            yield ChapterMark(title, chunk.index)
+        marked = number
+
+
+def _seconds(chunk: Chunk) -> float:
+    return chunk.tokens / TOKENS_A_SECOND / chunk.speed + chunk.pause_after

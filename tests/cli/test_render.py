@@ -1,0 +1,237 @@
+"""``darkchannel render`` and ``plan``, as a process, on the tone engine and a real store."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from darkchannel.config import StoreConfig
+from tests.cli.conftest import Run
+
+TEXT = "# Um\n\nO farol acendeu às sete. — Chegou a hora — disse Clara.\n\nE partiram.\n"
+TONE = ("--engine", "tone")
+
+
+@pytest.fixture(autouse=True)
+def _store(shared_store: StoreConfig) -> None:
+    """Every test here shares one running store."""
+
+
+def write(folder: Path, text: str | bytes, name: str = "chapter.txt") -> str:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def test_renders_beside_you(run: Run, tmp_path: Path) -> None:
+    """The MP3 and its siblings are named after the input and lie in the current folder."""
+    done = run("render", write(tmp_path, TEXT), *TONE)
+    assert done.returncode == 0, done.stderr
+    for suffix in (".mp3", ".m4b", ".srt", ".vtt", ".report.json"):
+        assert (tmp_path / f"chapter{suffix}").stat().st_size > 0
+    assert "Um" in done.stdout
+    assert "passes ACX" in done.stdout
+
+
+def test_json_is_all_there_is_on_stdout(run: Run, tmp_path: Path) -> None:
+    """--json prints one object with the contracted fields; progress goes to stderr."""
+    done = run("render", write(tmp_path, TEXT), *TONE, "--json", "-o", "out.mp3")
+    result = json.loads(done.stdout)
+    assert set(result) == {
+        "success",
+        "job_id",
+        "status",
+        "download_url",
+        "expires_in",
+        "output_key",
+        "chunks_total",
+        "chunks_rendered",
+        "chunks_reused",
+        "duration_seconds",
+        "render_seconds",
+        "files",
+    }
+    assert result["success"] is True
+    assert result["download_url"] is None
+    assert result["files"]["mp3"] == "out.mp3"
+    assert "rendering" in done.stderr
+
+
+def test_quiet_says_nothing_on_stderr(run: Run, tmp_path: Path) -> None:
+    """--quiet leaves only the result."""
+    done = run("render", write(tmp_path, TEXT), *TONE, "--quiet")
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_reads_standard_input(run: Run, tmp_path: Path) -> None:
+    """A dash reads the text from standard input."""
+    done = run("render", "-", *TONE, "-o", "piped.mp3", stdin=TEXT)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "piped.mp3").exists()
+
+
+def test_a_second_run_renders_nothing(run: Run, tmp_path: Path) -> None:
+    """The same command again reuses the finished job."""
+    source = write(tmp_path, TEXT + "De novo.")
+    run("render", source, *TONE)
+    again = json.loads(run("render", source, *TONE, "--json").stdout)
+    assert again["chunks_rendered"] == 0
+
+
+BAD_INPUT = {
+    "empty": b"",
+    "whitespace": b" \n\t \n",
+    "punctuation": "... — !\n".encode(),
+    "binary": b"\x89PNG\r\n\x1a\n\x00\x00",
+    "nul": b"Ol\x00a.",
+    "latin-1": "Coração.".encode("latin-1"),
+    "unclosed": b"<speak><p>Oi",
+    "bomb": b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
+    b"<speak>&b;</speak>",
+    "dtd": b'<!DOCTYPE speak SYSTEM "http://127.0.0.1:1/x.dtd"><speak>Oi</speak>',
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_is_one_clear_line(run: Run, tmp_path: Path, name: str) -> None:
+    """Input that cannot be read ends with code 2 and one line that says why."""
+    suffix = ".ssml" if name in {"unclosed", "bomb", "dtd"} else ".txt"
+    done = run("render", write(tmp_path, BAD_INPUT[name], f"bad{suffix}"), *TONE)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*.mp3"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--voice", "tone-z9"], "tone-"),
+        (["--language", "xx-YY"], "xx-YY"),
+        (["--speed", "0"], "speed"),
+        (["--speed", "1000"], "speed"),
+        (["--speed", "nan"], "speed"),
+        (["--engine", "kokolo"], "kokoro"),
+        (["--preset", "axc"], "acx"),
+        (["--job-id", "../../etc"], "job"),
+        (["--job-id", "a/b"], "job"),
+        (["-o", "missing/out.mp3"], "missing"),
+        (["--encoding", "klingon"], "klingon"),
+    ],
+)
+def test_bad_options_are_one_clear_line(
+    run: Run, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    """An option that cannot be used ends with code 2, naming it and the choices."""
+    engine = () if "--engine" in arguments else TONE
+    done = run("render", write(tmp_path, TEXT), *engine, *arguments)
+    assert done.returncode == 2, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert words in line
+
+
+def test_failure_as_json(run: Run, tmp_path: Path) -> None:
+    """With --json a failure is one object on stdout too."""
+    done = run("render", write(tmp_path, ""), *TONE, "--json")
+    failure = json.loads(done.stdout)
+    assert failure["success"] is False
+    assert failure["job_id"] is None
+    assert failure["error"]["type"] == "ScriptError"
+    assert set(failure["error"]) == {"type", "message", "chunk"}
+    assert done.returncode == 2
+
+
+def test_debug_shows_the_traceback(run: Run, tmp_path: Path) -> None:
+    """--debug, and only --debug, shows where an error was raised."""
+    done = run("render", write(tmp_path, ""), *TONE, "--debug")
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "uma frase sem fim " * 3000,
+        unicodedata.normalize("NFD", "Ação, coração e amanhã."),
+        "Feliz 😀 aniversário! 🎂",
+        "Quebra\x0cde página.",
+    ],
+    ids=["one long line", "nfd", "emoji", "form feed"],
+)
+def test_odd_input_is_read_all_the_same(run: Run, tmp_path: Path, text: str) -> None:
+    """Odd but readable text becomes a book."""
+    done = run("render", write(tmp_path, text), *TONE, "--json")
+    assert json.loads(done.stdout)["success"], done.stderr
+
+
+def test_latin_1_on_request(run: Run, tmp_path: Path) -> None:
+    """Another encoding is read when it is named."""
+    source = write(tmp_path, "Coração.".encode("latin-1"))
+    done = run("plan", source, *TONE, "--encoding", "latin-1", "--json")
+    assert json.loads(done.stdout)["chunks"][0]["spoken"] == "Coração."
+
+
+def test_strict_refuses_what_would_be_warned_about(run: Run, tmp_path: Path) -> None:
+    """An unknown tag is spoken with a warning, and refused with --strict."""
+    source = write(tmp_path, "<speak><blink>Oi, mundo.</blink></speak>", "odd.ssml")
+    lenient = run("plan", source, *TONE)
+    assert lenient.returncode == 0
+    assert "warning: line 1" in lenient.stderr
+    assert run("plan", source, *TONE, "--strict").returncode == 2
+
+
+def test_plan_json_has_the_contracted_shape(run: Run, tmp_path: Path) -> None:
+    """Plan --json maps every character of the input to a chunk or a reason."""
+    done = run("plan", write(tmp_path, TEXT), *TONE, "--json")
+    plan = json.loads(done.stdout)
+    assert {"chunks", "warnings", "unspoken", "estimated_seconds"} <= set(plan)
+    first = plan["chunks"][0]
+    assert {"index", "text", "spoken", "voice", "span", "pause_after_seconds"} <= set(first)
+    covered = [
+        span for chunk in plan["chunks"] for part in chunk["utterances"] for span in part["spans"]
+    ] + [unspoken["span"] for unspoken in plan["unspoken"]]
+    covered.sort()
+    assert covered[0][0] == 0
+    assert covered[-1][1] == len(TEXT)
+    assert all(left[1] == right[0] for left, right in itertools.pairwise(covered))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_signal_stops_cleanly_and_the_next_run_resumes(
+    run: Run, environment: dict[str, str], tmp_path: Path, stop: signal.Signals
+) -> None:
+    """Ctrl-C (and SIGTERM) end with code 3 and no process left; the same command goes on."""
+    text = "\n\n".join(f"Frase {number} sob sinal {stop}." for number in range(300))
+    source = write(tmp_path, text)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "darkchannel", "render", source, *TONE, "--json"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("rendering"):
+            break
+    time.sleep(0.7)
+    os.killpg(process.pid, stop)
+    out, _ = process.communicate(timeout=10)
+    assert process.returncode == 3
+    assert json.loads(out)["error"]["type"] == "Cancelled"
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    result = json.loads(run("render", source, *TONE, "--json").stdout)
+    assert result["chunks_total"] == 300
+    assert result["chunks_reused"] > 0
