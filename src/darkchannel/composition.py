@@ -234,6 +234,7 @@ def render(
         options=RenderOptions(**options),
         job_id=job_id,
         use_cache=use_cache,
+        name=path.stem,
     )
     fetch_weights(settings, request.options.engine)
     with open_production(settings, request.options.engine, workers=workers) as production:

@@ -30,7 +30,7 @@ from tests.production.conftest import request_for, stored_plan
 
 PARAGRAPHS = (
     "O barco saiu cedo da ilha de {0}. Ninguém olhou para trás.",
-    "— Você vem? — perguntou Clara.",
+    "— Você vem de {0}? — perguntou Clara.",
     "O mar estava calmo; o céu, também. Era quase meio-dia em {0}.",
 )
 
@@ -38,7 +38,7 @@ PARAGRAPHS = (
 def text_with(word: str) -> str:
     """Three paragraphs in two chapters that say a word of their own."""
     first, second, third = (paragraph.format(word) for paragraph in PARAGRAPHS)
-    return f"# Partida\n\n{first}\n\n{second}\n\n# Chegada\n\n{third}\n"
+    return f"# Partida {word}\n\n{first}\n\n{second}\n\n# Chegada {word}\n\n{third}\n"
 
 
 def hear(mp3: Path) -> list[str]:
@@ -64,7 +64,7 @@ def test_says_every_sentence_once_and_in_order(
     result = production.render(request_for(text_with(unique)), output=tmp_path / "book.mp3")
     heard = hear(tmp_path / "book.mp3")
     assert heard == sentences(production, result.job_id)
-    assert heard[0] == "Partida"
+    assert heard[0] == f"Partida {unique}"
     assert heard[1] == f"O barco saiu cedo da ilha de {unique}."
     assert set(result.files) == {"mp3", "m4b", "srt", "vtt", "report"}
     assert all(path.stat().st_size > 0 for path in result.files.values())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from botocore import exceptions as boto
@@ -17,13 +20,11 @@ CONFIG = StoreConfig("http://root:hunter2@store:9000", Credentials("key", "very-
 
 def answer(code: str, status: int, message: str = "text") -> boto.ClientError:
     """An error answer of a server."""
-    return boto.ClientError(
-        {
-            "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {"HTTPStatusCode": status},
-        },  # type: ignore[typeddict-item]
-        "PutObject",
-    )
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return boto.ClientError(response, "PutObject")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def answer(code: str, status: int, message: str = "text") -> boto.ClientError:
         (boto.ResponseStreamingError(error="x"), errors.StoreUnavailableError),
         (boto.IncompleteReadError(actual_bytes=1, expected_bytes=2), errors.StoreUnavailableError),
         (boto.ProxyConnectionError(proxy_url="x"), errors.StoreUnavailableError),
-        (boto.SSLError(endpoint_url="x", error="expired"), errors.StoreUnavailableError),
+        (boto.SSLError(endpoint_url="x", error=OSError("expired")), errors.StoreUnavailableError),
         (boto.ParamValidationError(report="bad bucket"), errors.InvalidKeyError),
         (ResponseParserError("<html>"), errors.StoreError),
     ],
@@ -106,11 +107,9 @@ def test_an_internal_error_on_a_full_disk_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SeaweedFS does not tell a full disk; where its data lies on this machine, we look."""
-    from dataclasses import replace
-
     config = replace(CONFIG, data_dir=tmp_path)
-    usage = type("usage", (), {"total": 10**12, "used": 0, "free": 10**11})
-    monkeypatch.setattr(s3_errors.shutil, "disk_usage", lambda _: usage)  # type: ignore[attr-defined]
+    usage = SimpleNamespace(total=10**12, free=10**11)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     for free, expected in ((10**11, errors.StoreUnavailableError), (10**7, errors.StoreFullError)):
         usage.free = free
         with (

@@ -26,7 +26,7 @@ def test_any_text_comes_back_as_it_was(metadata: dict[str, str]) -> None:
 
 def test_plain_values_look_the_same_on_the_wire() -> None:
     """Digests, numbers and lists of numbers can be read in any S3 browser."""
-    plain = {"sha256": "ab12", "sentences": "0.000,1.250", "type": "audio/wav; rate=24000"[:9]}
+    plain = {"sha256": "ab12", "sentences": "0.000,1.250", "type": "audio/wav"}
     assert user_metadata.encode(plain) == plain
 
 

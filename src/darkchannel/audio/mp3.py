@@ -40,7 +40,7 @@ def scan_mp3(path: Path) -> Mp3Stream:
     """Walk over all frames of a file; memory does not grow with its length.
 
     Raises:
-        AudioError: it is no MP3, or a frame does not follow the one before.
+        AudioError: it is no MP3, a frame does not follow the one before, or the last is cut.
     """
     with path.open("rb") as file:
         if path.stat().st_size < 10:
@@ -60,8 +60,10 @@ def _scan(data: mmap.mmap) -> Mp3Stream:
         rates.add(kbps)
         frames += 1
         position += length
-    if first is None or (position > len(data) and frames == 1):
+    if first is None:
         raise AudioError("expected an MP3 file, found one without any frame")
+    if position > len(data):
+        raise AudioError("the MP3 file ends inside a frame")
     kbps, sample_rate, channels = first
     return Mp3Stream(sample_rate, channels, kbps, len(rates) == 1, frames)
 

@@ -97,6 +97,7 @@ def render(
             options=RenderOptions(title=title, preset=preset, **reading),
             job_id=job_id,
             use_cache=not no_cache,
+            name="Audiobook" if from_stdin else source.stem,
         )
         if output is None and settings.store is None:
             # Nothing would answer under a link once this command has ended.

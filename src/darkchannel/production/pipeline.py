@@ -37,8 +37,6 @@ from darkchannel.production.worker import EngineFactory, TakeTask
 from darkchannel.storage import JobLease, JobManager, MinIOClient
 from darkchannel.storage.keys import chunk_key, chunks_prefix, take_cache_key
 
-UNTITLED = "Audiobook"
-
 
 @dataclass(frozen=True, slots=True)
 class Production:
@@ -92,9 +90,9 @@ class Production:
         finally:
             engine.close()
         options = request.options
-        options = replace(options, title=options.title or plan.title or UNTITLED)
+        title = options.title or plan.title or _only_chapter(plan) or request.name
         self.jobs.create_job(
-            options.title or UNTITLED,
+            title,
             request.data,
             job_id=job_id,
             input_format=request.input_format,
@@ -333,6 +331,11 @@ class _Run:
             preset=get_preset(metadata["options"]["preset"]),
             on_progress=advance,
         )
+
+
+def _only_chapter(plan: Plan) -> str | None:
+    """The title of a text that is one chapter."""
+    return plan.chapters[0].title if len(plan.chapters) == 1 else None
 
 
 def _ssml(input_format: str) -> bool | None:

@@ -20,7 +20,7 @@ class RenderOptions:
     """How a text is to be read; stored in the job's metadata, so that a resume needs no caller.
 
     Attributes:
-        title: of the book; None takes the text's own, then ``"Audiobook"``.
+        title: of the book; None takes the text's own.
         voice: name of a voice; None is the engine's default for the language.
         language: BCP 47 tag of text that names no other.
         speed: relative to the voice's own, 0.5 to 2.
@@ -59,6 +59,7 @@ class RenderRequest:
         options: how to read it.
         job_id: the caller's own id; None derives one from all of the above.
         use_cache: whether takes of other jobs may be used, and offered to them.
+        name: title of a book that has none.
     """
 
     data: bytes
@@ -66,6 +67,7 @@ class RenderRequest:
     options: RenderOptions = field(default_factory=RenderOptions)
     job_id: str | None = None
     use_cache: bool = True
+    name: str = "Audiobook"
 
     def resolve_job_id(self, fingerprint: str) -> str:
         """The job's id: the same request always names the same job.

@@ -87,6 +87,11 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return inner.span() if inner else (start, start)
 
 
+def blank(text: str) -> bool:
+    """Whether there is nothing but spaces and invisible characters in it."""
+    return _INNER.search(text) is None
+
+
 def speakable(text: str) -> bool:
     """Whether there is a letter or digit in it."""
     return any(character.isalnum() for character in text)

@@ -10,12 +10,9 @@ from typing import NamedTuple
 
 from darkchannel.errors import ScriptError
 from darkchannel.models import Pronunciation, TokenCounter, Unspoken, Utterance
-from darkchannel.script import clauses, hygiene, pauses
+from darkchannel.script import clauses, hygiene, pauses, tempo
 from darkchannel.script.alignment import Alignment, Run
 from darkchannel.script.narration import Source
-
-TOKENS_A_CHARACTER = 1.17
-"""Measured for Brazilian Portuguese; only a first guess for what is too long to be counted."""
 
 _TOLERANCE = 1.25
 
@@ -117,7 +114,7 @@ class _Division:
                 yield start, end, Part(utterance, tokens)
                 return
         else:
-            tokens = ceil(length * TOKENS_A_CHARACTER)
+            tokens = ceil(length * tempo.TOKENS_A_CHARACTER)
         cuts = clauses.divide(
             self._text[start:end],
             tokens,

@@ -60,6 +60,16 @@ class _Segment:
         return self.pause is not None or self.ends_sentence
 
 
+def _give_closing(segment: _Segment, run: Run) -> Run:
+    """Leave a comma or stop after a tag to the words before the tag; the rest of the run."""
+    closing = _CLOSING.match(run.text) if run.said is None else None
+    if closing is None or len(run.text) != run.end - run.start:
+        return run
+    cut = closing.end()
+    segment.runs.append(Run(run.start, run.start + cut, run.text[:cut]))
+    return Run(run.start + cut, run.end, run.text[cut:])
+
+
 class Narration:
     """Collects what is said, with the pauses between, and what is not said.
 
@@ -103,14 +113,9 @@ class Narration:
         if last and not last.closed and (last.style, last.whole) == (style, whole):
             last.runs.append(run)
             return
-        if last and last.runs and not last.ends_sentence:
-            # A comma or stop after a tag belongs to the words before the tag.
-            closing = _CLOSING.match(run.text) if run.said is None else None
-            if closing and len(run.text) == run.end - run.start:
-                cut = closing.end()
-                last.runs.append(Run(run.start, run.start + cut, run.text[:cut]))
-                run = Run(run.start + cut, run.end, run.text[cut:])
-        if run.text:
+        if last and not last.ends_sentence:
+            run = _give_closing(last, run)
+        if run.said is not None or not hygiene.blank(run.text):
             self._paragraph.append(_Segment(style, whole, [run]))
 
     def end_sentence(self) -> None:
@@ -118,15 +123,13 @@ class Narration:
         if self._paragraph:
             self._paragraph[-1].ends_sentence = True
 
-    def pause(self, offset: int, seconds: float) -> None:
-        """A pause asked for at a character of the input; several in a row add up."""
+    def pause(self, seconds: float) -> None:
+        """A pause asked for here; several in a row add up."""
         if self._paragraph:
             last = self._paragraph[-1]
             last.pause = (last.pause or 0.0) + seconds
-        elif self._utterances:
-            self._asked = (self._asked or 0.0) + seconds
         else:
-            self.warn(offset, "a break before the first word has no effect")
+            self._asked = (self._asked or 0.0) + seconds
 
     def end_paragraph(self, *, heading: bool = False, chapter: str | None = None) -> None:
         """The paragraph is complete.
@@ -149,15 +152,15 @@ class Narration:
         self.leave_out(start, end, "scene break")
         self._gap = max(self._gap, pauses.SCENE)
 
-    def begin_chapter(self, title: str | None, language: str) -> None:
-        """What follows is a chapter; without a title it is numbered in that language."""
+    def begin_chapter(self, title: str) -> None:
+        """What follows is a chapter."""
         self.end_paragraph()
-        if title is None:
-            number = 1 + sum(1 for known, _ in self._chapters if known is not None)
-            title = (
-                f"Capítulo {number}" if language.lower().startswith("pt") else f"Chapter {number}"
-            )
         self._open_chapter(title)
+
+    @property
+    def titled_chapters(self) -> int:
+        """How many chapters with a title there are so far."""
+        return sum(title is not None for title, _ in self._chapters)
 
     def _open_chapter(self, title: str) -> None:
         begins = len(self._utterances)
@@ -206,6 +209,8 @@ class Narration:
         if self._utterances:
             pause = self._gap if self._asked is None else pauses.exact(self._asked)
             self._utterances[-1] = replace(self._utterances[-1], pause_after=pause)
+        elif self._asked is not None:
+            self.warn(alignment.start(start), "a break before the first word has no effect")
         self._utterances.append(
             Utterance(
                 text=alignment.written(start, end),
@@ -241,7 +246,9 @@ class Narration:
                 remedy="check that it is the file you meant",
             )
         if self._asked is not None:
-            self.warn(len(self._text), "a break after the last word has no effect")
+            self.warn(
+                self._utterances[-1].spans[-1].end, "a break after the last word has no effect"
+            )
         spans = [span for utterance in self._utterances for span in utterance.spans]
         return AlignedScript(
             title=self.title,

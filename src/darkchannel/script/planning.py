@@ -18,25 +18,17 @@ from darkchannel.models import (
     Utterance,
     chunk_digest,
 )
-from darkchannel.script import accounting, chunking, pauses
+from darkchannel.script import accounting, chunking, pauses, tempo
 from darkchannel.script.chunking import Counted
 from darkchannel.script.measuring import Measure
 from darkchannel.script.narration import AlignedScript, Source
-
-SLOWEST, FASTEST = 0.5, 2.0
-"""Bounds of the speed, and of a passage's rate times the speed."""
-
-TOKENS_A_SECOND = 21.0
-"""At speed 1: Kokoro spoke 150 tokens of Brazilian Portuguese in 7.1 s."""
-
-VoiceResolver = Callable[[str | None, str], str]
 
 
 def make_plan(
     script: Script,
     *,
     count: TokenCounter,
-    resolve_voice: VoiceResolver,
+    resolve_voice: Callable[[str | None, str], str],
     engine: str,
     max_tokens: int,
     voice: str | None = None,
@@ -88,9 +80,9 @@ def make_plan(
 
 
 def _check_settings(speed: float, max_tokens: int, target: tuple[int, int]) -> None:
-    if not SLOWEST <= speed <= FASTEST:
+    if not tempo.SLOWEST <= speed <= tempo.FASTEST:
         raise SettingError(
-            f"speed {speed:g} is out of bounds: expected {SLOWEST} to {FASTEST}",
+            f"speed {speed:g} is out of bounds: expected {tempo.SLOWEST} to {tempo.FASTEST}",
             remedy="1.0 is the voice's own speed",
         )
     if max_tokens < 1 or not 0 < target[0] <= target[1]:
@@ -143,7 +135,7 @@ class _Casting:
 
     def speed(self, utterance: Utterance) -> float:
         """Rate times speed, kept within bounds."""
-        return min(max(self.wanted_speed(utterance), SLOWEST), FASTEST)
+        return tempo.bounded(self.wanted_speed(utterance))
 
     def part(self, utterance: Utterance) -> tuple[str, str, float]:
         """All that a chunk never mixes."""
@@ -276,4 +268,4 @@ def _marks(
 
 
 def _seconds(chunk: Chunk) -> float:
-    return chunk.tokens / TOKENS_A_SECOND / chunk.speed + chunk.pause_after
+    return chunk.tokens / tempo.TOKENS_A_SECOND / chunk.speed + chunk.pause_after

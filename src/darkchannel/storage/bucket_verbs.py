@@ -93,7 +93,11 @@ class BucketVerbs:
                     raise
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Objects whose key begins with a prefix, in order of their keys, read page by page."""
+        """Objects whose key begins with a prefix, read page by page.
+
+        They come in order of their names within a folder; in what order folders come is the
+        server's own affair.
+        """
         with self._errors("list", bucket):
             pages = self._connections.retried.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix):
@@ -106,7 +110,7 @@ class BucketVerbs:
                     )
 
     def list_folders(self, bucket: str, prefix: str = "") -> Iterator[str]:
-        """Names directly below a prefix that have objects below them, in order.
+        """Names directly below a prefix that have objects below them.
 
         Args:
             bucket: to look in.
@@ -152,7 +156,7 @@ class BucketVerbs:
         return len(batch)
 
     def incomplete_uploads(self, bucket: str) -> Iterator[IncompleteUpload]:
-        """Multipart uploads begun and left; MinIO lists none without their exact key."""
+        """Multipart uploads begun and neither completed nor aborted."""
         with self._errors("list uploads of", bucket):
             pages = self._connections.retried.get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=bucket):
