@@ -10,14 +10,22 @@ import pytest
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts file systems of a given size, where that is allowed."""
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts file systems of about so many bytes, where that is allowed."""
     mounted = []
 
-    def mount(size: str) -> Path:
+    def mount(size: int) -> Path:
         place = tmp_path / f"disk-{size}"
         place.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+        command = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            f"size={max(2, size // 4096) * 4096}",
+            "tmpfs",
+            str(place),
+        ]
         try:
             done = subprocess.run(command, capture_output=True, check=False)
         except FileNotFoundError:

@@ -54,7 +54,8 @@ def speech_like(seconds: float, level: float = 0.5, seed: int = 0) -> Samples:
     syllables = strength * np.abs(np.sin(2 * np.pi * 2.2 * time)) ** 0.7
     hiss = 0.02 * random.standard_normal(frames)
     sound = syllables * buzz + hiss * syllables
-    return (level * sound / np.abs(sound).max()).astype(np.float32)
+    loudest = float(np.abs(sound).max())
+    return np.asarray(level * sound / loudest, np.float32)
 
 
 def peaky(seconds: float, seed: int = 0) -> Samples:

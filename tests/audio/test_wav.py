@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_bytes_after_the_end_are_refused() -> None:
         {"rate": 100},
     ],
 )
-def test_other_formats_are_refused(other: dict[str, int]) -> None:
+def test_other_formats_are_refused(other: dict[str, Any]) -> None:
     """Only PCM 16 bit mono at a rate of audio is a take."""
     with pytest.raises(AudioError):
         decode_wav(wav(**other))

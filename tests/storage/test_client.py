@@ -138,22 +138,25 @@ def test_a_server_that_never_answers_is_given_up() -> None:
 
 
 class _Page(BaseHTTPRequestHandler):
+    body = b""
+
     def do_GET(self) -> None:
-        body = b"<html>hello</html>"
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(self.body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep quiet."""
 
 
-def test_a_server_that_is_no_store_is_not_taken_for_one() -> None:
-    """A web page on the port is told apart from a store that is down."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with pytest.raises(StoreError, match="not S3"):
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"<!doctype html><p>hello", b"{}", b""])
+def test_a_server_that_is_no_store_is_not_taken_for_one(body: bytes) -> None:
+    """A web page on the port does not count as a store that is there."""
+    page = type("Page", (_Page,), {"body": body})
+    with ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
+        threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+        with pytest.raises((StoreError, StoreUnavailableError)):
             MinIOClient(at(server.server_port)).ping()
         server.shutdown()
 

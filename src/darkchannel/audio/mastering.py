@@ -22,7 +22,7 @@ from darkchannel.audio.assembly import pcm_blocks
 from darkchannel.audio.encoding import AUDIO_FORMATS, encode
 from darkchannel.audio.loudness import Processing, measure_level, reach_target
 from darkchannel.audio.measurement import Measured, measure
-from darkchannel.audio.metadata import ffmetadata
+from darkchannel.audio.metadata import write_labels
 from darkchannel.audio.presets import Preset
 from darkchannel.audio.progress import Progress
 from darkchannel.audio.report import build_report
@@ -93,21 +93,18 @@ def master(
         return pcm_blocks(timeline, takes, read_takes, told)
 
     with _workshop(directory) as folder:
-        metadata = folder / "metadata.txt"
         outputs = {name: folder / f"{stem}.{name}" for name in AUDIO_FORMATS if name in formats}
         with _writing(directory):
-            text = ffmetadata(title, language, timeline.chapters)
-            metadata.write_text(text, encoding="utf-8")
+            labels = write_labels(folder / "metadata.txt", title, language, timeline.chapters)
 
         def attempt(processing: Processing) -> Measured:
             encode(
                 blocks(_LEVEL_SHARE, _ENCODE_SHARE),
                 timeline.sample_rate,
                 outputs,
-                metadata=metadata,
+                labels=labels,
                 processing=processing,
                 preset=preset,
-                language=language,
             )
             told = progress.stage(_ENCODE_SHARE, 1, timeline.seconds)
             return _verify(next(iter(outputs.values())), timeline, told)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from darkchannel.audio.display import one_line
 from darkchannel.audio.timeline import ChapterTime
@@ -21,6 +23,38 @@ _LANGUAGES = {
 def language_code(tag: str) -> str:
     """The three letters for a BCP 47 tag; ``und`` (undetermined) for one not known here."""
     return _LANGUAGES.get(tag.split("-", maxsplit=1)[0].lower(), "und")
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What the files are to say about themselves.
+
+    Attributes:
+        metadata: an FFMETADATA file with title, language and chapters.
+        language: ISO 639-2/T code of the audio track.
+        chapters: how many there are.
+    """
+
+    metadata: Path
+    language: str
+    chapters: int
+
+
+def write_labels(path: Path, title: str, language: str, chapters: Sequence[ChapterTime]) -> Labels:
+    """Write the FFMETADATA file.
+
+    Args:
+        path: where to.
+        title: of the book.
+        language: BCP 47 tag.
+        chapters: in order.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    text = ffmetadata(title, language, chapters)
+    path.write_text(text, encoding="utf-8")
+    return Labels(path, language_code(language), len(chapters))
 
 
 def ffmetadata(title: str, language: str, chapters: Iterable[ChapterTime]) -> str:

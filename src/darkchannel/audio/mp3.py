@@ -1,19 +1,22 @@
-"""The frames of an MP3 file, counted one by one: the proof of a constant bit rate.
+"""MP3 files: their frames, counted one by one to prove a constant bit rate, and their tag.
 
 Layout: ISO/IEC 11172-3 (MPEG-1 Layer III) and 13818-3 (MPEG-2), behind an ID3v2 tag.
 """
 
 from __future__ import annotations
 
-import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from darkchannel.errors import AudioError
 
 _KBPS_MPEG1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBPS_MPEG2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES_MPEG1 = (44_100, 48_000, 32_000)
+_READ_BYTES = 1 << 18
+_LONGEST_FRAME_BYTES = 2048  # 320 kbps at 32 kHz: 1441
 _MPEG1, _MPEG2, _LAYER_III, _MONO = 3, 2, 1, 3
 
 
@@ -42,37 +45,67 @@ def scan_mp3(path: Path) -> Mp3Stream:
     Raises:
         AudioError: it is no MP3, a frame does not follow the one before, or the last is cut.
     """
-    with path.open("rb") as file:
-        if path.stat().st_size < 10:
-            raise AudioError("expected an MP3 file, found one without any frame")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _scan(data)
-
-
-def _scan(data: mmap.mmap) -> Mp3Stream:
-    position = _after_tag(data)
     first: tuple[int, int, int] | None = None
     rates = set()
     frames = 0
-    while position + 4 <= len(data) and data[position : position + 3] != b"TAG":
-        kbps, sample_rate, channels, length = _header(data[position : position + 4])
-        first = first or (kbps, sample_rate, channels)
-        rates.add(kbps)
-        frames += 1
-        position += length
+    with path.open("rb") as file:
+        file.seek(_tag_bytes(file))
+        for frame in _frames(file):
+            first = first or frame
+            rates.add(frame[0])
+            frames += 1
     if first is None:
         raise AudioError("expected an MP3 file, found one without any frame")
-    if position > len(data):
-        raise AudioError("the MP3 file ends inside a frame")
     kbps, sample_rate, channels = first
     return Mp3Stream(sample_rate, channels, kbps, len(rates) == 1, frames)
 
 
-def _after_tag(data: mmap.mmap) -> int:
-    if data[:3] != b"ID3":
+def _frames(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
+    """Bit rate, sample rate and channels of each frame up to the end or an ID3v1 tag."""
+    data, position = b"", 0
+    while True:
+        if len(data) - position < _LONGEST_FRAME_BYTES:
+            data, position = data[position:] + file.read(_READ_BYTES), 0
+        raw = data[position : position + 4]
+        if len(raw) < 4 or raw.startswith(b"TAG"):
+            return
+        kbps, sample_rate, channels, length = _header(raw)
+        position += length
+        if position > len(data):
+            raise AudioError("the MP3 file ends inside a frame")
+        yield kbps, sample_rate, channels
+
+
+def withdraw_contents(path: Path) -> None:
+    """Make players pass over the table of contents (CTOC) of an ID3v2.3 tag.
+
+    It counts its entries in one byte; for more FFmpeg writes the count without what exceeds it,
+    and players that trust it show too few chapters.  The chapters themselves (CHAP) stay.
+
+    Raises:
+        OSError: the file cannot be changed.
+    """
+    with path.open("r+b") as file:
+        end = _tag_bytes(file)
+        position = 10
+        while position < end:
+            file.seek(position)
+            header = file.read(10)
+            if header.startswith(b"CTOC"):
+                file.seek(position)
+                file.write(b"XTOC")  # names with an X are free for experiments
+                return
+            position += 10 + int.from_bytes(header[4:8])
+
+
+def _tag_bytes(file: BinaryIO) -> int:
+    """Length of the ID3v2 tag at the start of a file; 0 if there is none."""
+    head = file.read(10)
+    file.seek(0)
+    if not head.startswith(b"ID3"):
         return 0
     size = 0
-    for byte in data[6:10]:
+    for byte in head[6:]:
         size = size << 7 | byte & 0x7F
     return 10 + size
 

@@ -41,7 +41,6 @@ class Preset:
     tail_seconds: float = 2.0
     sample_rate: int = 44_100
     mp3_kbps: int = 192
-    # With the "fast" coder as near to the original as the MP3 (SNR 30 dB each on speech).
     aac_kbps: int = 64
 
 

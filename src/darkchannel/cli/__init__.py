@@ -74,6 +74,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        cli.main(args=arguments, prog_name="darkchannel", standalone_mode=False)
+        code = cli.main(args=arguments, prog_name="darkchannel", standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the one place where every error ends
-        sys.exit(report_error(error, debug=debug))
+        code = report_error(error, debug=debug)
+    # click hands the code of a command that ended itself back as the command's result
+    sys.exit(code if isinstance(code, int) else 0)

@@ -42,6 +42,12 @@ _NAMED = re.compile(
 )
 _MARKDOWN = re.compile(r"[ ]{0,3}(?P<marks>\#{1,6})[ \t]+(?P<title>\S.*?)(?:[ \t]+\#+)?[ \t]*$")
 _SCENE = re.compile(r"(?:[*_~=#•·∙⁂❦❧✻✽◆◇■□]\s*|[-–—]\s*){3,}|[*#•·⁂❦❧✻✽◆◇]")
+_STOPS = re.compile(r"[.!?…:][\"'”’»)\]*_]*$")
+# First letters of all the words above, also where the accents are loose.
+_BEGINNINGS = frozenset(
+    {"cap", "cha", "par", "liv", "boo", "ato", "act", "vol", "pró", "pro", "epí", "epi", "pre"}
+    | {"pos", "int", "apr", "ded", "agr", "for", "aft", "ack"}
+)
 _ENDS_SENTENCE = re.compile(r"[.!?…:;,][\"'”’»)\]]*$")
 
 
@@ -73,6 +79,8 @@ def in_line(text: str, start: int, end: int) -> Heading | None:
     if not 0 < end - start <= 4 * LONGEST_HEADING:
         return None
     line = text[start:end]
+    if line[0] != "#" and line[:3].lower() not in _BEGINNINGS:
+        return None
     mark = _MARKDOWN.match(line)
     if mark and hygiene.speakable(mark["title"]):
         title = hygiene.clean(mark["title"])
@@ -108,9 +116,11 @@ def is_title_line(title: str) -> bool:
 
 def is_scene_break(line: str) -> bool:
     """Whether a line is nothing but a mark between scenes (``***``, ``* * *``, ``---``)."""
-    return _SCENE.fullmatch(hygiene.clean(line)) is not None if len(line) < 200 else False
+    if len(line) > 2 * LONGEST_HEADING or line[:1].isalnum():
+        return False
+    return _SCENE.fullmatch(hygiene.clean(line)) is not None
 
 
 def ends_sentence(line: str) -> bool:
     """Whether a line ends where a sentence can end, quotes and brackets included."""
-    return re.search(r"[.!?…:][\"'”’»)\]*_]*$", line) is not None
+    return _STOPS.search(line[-16:]) is not None

@@ -52,12 +52,18 @@ class Measure:
     """
 
     def __init__(self, count: TokenCounter, *, longest: int, max_tokens: int) -> None:
-        self.count = count
+        self._count = count
         self.longest = longest
         self.max_tokens = max_tokens
         self.limit = min(max_tokens, int(longest * _TOLERANCE))
         # Longer ones must be divided anyway; counting them whole would only cost time.
         self.countable = 2 * self.limit
+
+    def tokens(self, utterance: Utterance) -> int:
+        """The engine's count, or 0 where there is neither letter, digit nor phoneme."""
+        if utterance.pronunciations or hygiene.speakable(utterance.spoken):
+            return self._count(utterance)
+        return 0
 
     def take(self, utterance: Utterance, source: Source | None) -> Measured:
         """Count an utterance and divide it where it must be.
@@ -71,7 +77,7 @@ class Measure:
             ScriptError: what must stay in one piece is more than the engine takes.
         """
         if len(utterance.spoken) <= self.countable:
-            tokens = self.count(utterance)
+            tokens = self.tokens(utterance)
             if 0 < tokens <= self.limit:
                 return Measured((Part(utterance, tokens),), ())
             if tokens == 0:
@@ -109,7 +115,7 @@ class _Division:
         measure, length = self._measure, end - start
         if length <= measure.countable:
             utterance = self._part(start, end)
-            tokens = measure.count(utterance)
+            tokens = measure.tokens(utterance)
             if tokens <= measure.limit:
                 yield start, end, Part(utterance, tokens)
                 return

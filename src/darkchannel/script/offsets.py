@@ -82,7 +82,8 @@ def rewrite(text: str, edits: Iterable[Edit]) -> tuple[str, OffsetMap]:
     for edit in edits:
         parts += (text[last : edit.start], edit.text)
         length += edit.start - last
-        offsets.add(edit, length)
+        if edit.end - edit.start != 1 or len(edit.text) != 1:
+            offsets.add(edit, length)
         length += len(edit.text)
         last = edit.end
     if not parts:

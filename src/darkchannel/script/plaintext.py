@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from darkchannel.models import Span
 from darkchannel.script import headings, hygiene
@@ -69,6 +70,30 @@ def _blocks(text: str) -> Iterator[list[Span]]:
         yield block
 
 
+def _first_word(text: str) -> int:
+    """Length of the first word."""
+    return len(text[: WIDEST_WRAP + 1].split(maxsplit=1)[0])
+
+
+class _Line(NamedTuple):
+    """A line with something in it, and what it looks like on its own."""
+
+    span: Span
+    text: str
+    heading: Heading | None
+    scene: bool
+
+
+def _subtitle(heading: Heading, lines: list[_Line], at: int, by_line: bool) -> _Line | None:
+    """The line below a bare "Capítulo 3" that is its title."""
+    if not heading.bare or at == len(lines) or not (by_line or at == len(lines) - 1):
+        return None
+    line = lines[at]
+    if line.heading or line.scene or not headings.is_title_line(hygiene.clean(line.text)):
+        return None
+    return line
+
+
 class _TextReader:
     """Reads block by block into a narration."""
 
@@ -89,72 +114,65 @@ class _TextReader:
 
     def read(self, block: list[Span]) -> None:
         """Read the lines between two blank lines."""
-        by_line = self._is_line_by_line(block)
-        paragraph: list[Span] = []
-        at = 0
-        while at < len(block):
-            line = block[at]
-            at += 1
-            heading = self._heading(
-                line, first=by_line or at == 1, alone=by_line or len(block) == 1
-            )
-            scene = heading is None and headings.is_scene_break(self._text[slice(*line)])
-            if heading or scene or by_line:
+        lines = [self._line(span) for span in block]
+        by_line = self._is_line_by_line(lines)
+        paragraph: list[_Line] = []
+        numbered = enumerate(lines)
+        for at, line in numbered:
+            heading = line.heading
+            if (
+                heading
+                and not heading.marked
+                and not by_line
+                and (at or (heading.loose and lines[1:]))
+            ):
+                heading = None
+            if heading or line.scene or by_line:
                 self._end(paragraph)
-            if scene:
-                self._narration.scene_break(*line)
+            if line.scene:
+                self._narration.scene_break(*line.span)
             elif heading:
-                subtitle = self._subtitle(heading, block[at:], by_line)
-                at += subtitle is not None
+                subtitle = _subtitle(heading, lines, at + 1, by_line)
+                if subtitle:
+                    next(numbered)
                 self._say_heading(line, heading, subtitle)
             else:
                 paragraph.append(line)
         self._end(paragraph)
 
-    def _is_line_by_line(self, block: list[Span]) -> bool:
-        meant = sum(self._is_meant(*pair) for pair in pairwise(block))
-        return 2 * meant > len(block) - 1 > 0
+    def _line(self, span: Span) -> _Line:
+        heading = headings.in_line(self._text, *span)
+        scene = heading is None and headings.is_scene_break(self._text[slice(*span)])
+        return _Line(span, self._text[slice(*span)], heading, scene)
 
-    def _is_meant(self, line: Span, following: Span) -> bool:
+    def _is_line_by_line(self, lines: list[_Line]) -> bool:
+        meant = sum(self._is_meant(*pair) for pair in pairwise(lines))
+        return 2 * meant > len(lines) - 1 > 0
+
+    def _is_meant(self, line: _Line, following: _Line) -> bool:
         """Whether the break between two lines was made on purpose."""
-        text, ahead = self._text[slice(*line)], self._text[slice(*following)]
-        if headings.in_line(self._text, *line) or headings.is_scene_break(text):
+        if line.heading or line.scene:
             return True
-        if not headings.ends_sentence(text):
+        if not headings.ends_sentence(line.text):
             return False
-        fits = len(text) + 1 + len(ahead.split(maxsplit=1)[0]) <= self._width
-        return fits or self._width > WIDEST_WRAP or _DASH.match(ahead) is not None
+        fits = len(line.text) + 1 + _first_word(following.text) <= self._width
+        return fits or self._width > WIDEST_WRAP or _DASH.match(following.text) is not None
 
-    def _heading(self, line: Span, *, first: bool, alone: bool) -> Heading | None:
-        heading = headings.in_line(self._text, *line)
-        if heading is None or heading.marked:
-            return heading
-        return heading if first and (alone or not heading.loose) else None
-
-    def _subtitle(self, heading: Heading, rest: list[Span], by_line: bool) -> Span | None:
-        """The line below a bare "Capítulo 3" that is its title."""
-        if not heading.bare or not rest or not (by_line or len(rest) == 1):
-            return None
-        if headings.in_line(self._text, *rest[0]):
-            return None
-        title = hygiene.clean(self._text[slice(*rest[0])])
-        return rest[0] if headings.is_title_line(title) else None
-
-    def _say_heading(self, line: Span, heading: Heading, subtitle: Span | None) -> None:
+    def _say_heading(self, line: _Line, heading: Heading, subtitle: _Line | None) -> None:
         narration, title = self._narration, heading.title
-        narration.leave_out(line.start, heading.start, "markup")
+        narration.leave_out(line.span.start, heading.start, "markup")
         self._say(heading.start, heading.end, whole=True)
-        narration.leave_out(heading.end, line.end, "markup")
+        narration.leave_out(heading.end, line.span.end, "markup")
         if subtitle:
             narration.end_sentence()
-            self._say(*subtitle, whole=True)
-            title = f"{title} — {hygiene.clean(self._text[slice(*subtitle)])}"
+            self._say(*subtitle.span, whole=True)
+            title = f"{title} — {hygiene.clean(subtitle.text)}"
         self._levels.append((heading.level, title))
         narration.end_paragraph(heading=True, chapter=title if heading.level <= 2 else None)
 
-    def _end(self, paragraph: list[Span]) -> None:
+    def _end(self, paragraph: list[_Line]) -> None:
         if paragraph:
-            self._say(paragraph[0].start, paragraph[-1].end)
+            self._say(paragraph[0].span.start, paragraph[-1].span.end)
             self._narration.end_paragraph()
             paragraph.clear()
 

@@ -12,10 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from darkchannel.errors import SynthesisError
 from darkchannel.models import Chunk, Utterance
 from darkchannel.speech import tone_code
 from darkchannel.speech.engine import Speech, Voice
+from darkchannel.speech.limits import check_chunk
 from darkchannel.speech.tone_code import Samples
 from darkchannel.speech.voices import VoiceCatalogue
 
@@ -86,18 +86,7 @@ class ToneEngine:
         voice = _number(self.resolve_voice(chunk.voice, chunk.language))
         language = LANGUAGES.index(self._catalogue.language(chunk.language))
         tokens = sum(map(self.count_tokens, chunk.utterances)) + len(chunk.utterances) - 1
-        if not 0 < tokens <= MAX_TOKENS:
-            raise SynthesisError(
-                f"chunk {chunk.index} has {tokens} tokens: expected 1 to {MAX_TOKENS}",
-                remedy="plan the text again: chunking keeps below the engine's limit",
-                chunk=chunk.index,
-            )
-        low, high = tone_code.SPEEDS
-        if not low <= chunk.speed <= high:
-            raise SynthesisError(
-                f"chunk {chunk.index} asks for speed {chunk.speed:g}: expected {low:g} to {high:g}",
-                chunk=chunk.index,
-            )
+        check_chunk(chunk, tokens, MAX_TOKENS)
         gap = np.zeros(round(GAP_SECONDS * self.sample_rate), np.float32)
         pieces: list[Samples] = []
         starts: list[float] = []

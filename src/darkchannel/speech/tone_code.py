@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from darkchannel.errors import AudioError
+from darkchannel.speech.limits import FASTEST, SLOWEST
 
 Samples = npt.NDArray[np.float32]
 
@@ -32,7 +33,6 @@ SYMBOL_FRAMES = 384
 """Length of a symbol at speed 1: 16 ms at 24 kHz."""
 
 MAX_BYTES = 0xFFFF
-SPEEDS = (0.25, 4.0)
 
 _FREQUENCIES = np.array([1000.0 + 250.0 * nibble for nibble in range(16)] + [625.0, 812.5])
 _HIGH, _LOW = 16, 17
@@ -78,7 +78,7 @@ def encode(text: str, *, voice: int, language: int, speed: float) -> Samples:
     """
     data = text.encode()
     thousandths = round(speed * 1000)
-    if not (0 <= voice < 16 and 0 <= language < 16 and SPEEDS[0] <= speed <= SPEEDS[1]):
+    if not (0 <= voice < 16 and 0 <= language < 16 and SLOWEST <= speed <= FASTEST):
         raise ValueError(f"no frame for voice {voice}, language {language}, speed {speed}")
     if len(data) > MAX_BYTES:
         raise ValueError(f"{len(data)} bytes are more than a frame's {MAX_BYTES}")
@@ -142,15 +142,12 @@ class _Reader:
     def frames(self) -> list[Reading]:
         readings: list[Reading] = []
         position = 0
-        while True:
-            following = np.searchsorted(self.sounding, position)
-            if following == len(self.sounding):
-                return readings
-            onset = int(self.sounding[following])
-            reading = self._frame_near(onset)
+        while (following := np.searchsorted(self.sounding, position)) < len(self.sounding):
+            reading = self._frame_near(int(self.sounding[following]))
             readings.append(reading)
-            # The codec smears a frame's end; a frame's stop symbols are long enough to hide it.
+            # A codec smears a frame's end over some milliseconds.
             position = round(reading.end * self.rate) + self.hop
+        return readings
 
     def _frame_near(self, onset: int) -> Reading:
         for start in self._sync_candidates(onset):
@@ -163,33 +160,35 @@ class _Reader:
         raise AudioError(f"at {onset / self.rate:.3f} s sounds something that is not a tone frame")
 
     def _sync_candidates(self, onset: int) -> list[int]:
-        """Starts from 24 ms before the onset to 24 ms after it, the likeliest first."""
-        step = max(1, round(self.rate / 8000))
-        reach = round(0.024 * self.rate)
-        starts = np.arange(max(0, onset - reach), onset + reach, step)
+        """Starts within 24 ms of an onset, the likeliest first: coarsely, then to 0.1 ms."""
+        reach, coarse, fine = (round(seconds * self.rate) for seconds in (0.024, 1e-3, 1e-4))
+        around = np.arange(onset - reach, onset + reach, coarse)
+        best = int(around[np.argmax(self._sync_score(around))])
+        close = np.arange(best - coarse, best + coarse, max(1, fine))
+        score = self._sync_score(close)
+        order = np.argsort(-score, kind="stable")
+        return [int(start) for start in close[order] if start >= 0]
+
+    def _sync_score(self, starts: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """How much the sound from each start on is like the sync, in units of its level."""
         length = round(SYMBOL_FRAMES * self.scale)
-        needed = round(len(_SYNC) * SYMBOL_FRAMES * self.scale) + length
-        if len(starts) == 0 or starts[0] + needed > len(self.samples):
-            return []
-        window = self.samples[starts[0] : starts[-1] + needed]
-        probes = _probes(length, SYMBOL_FRAMES)[:, [_HIGH, _LOW]]
-        offsets = starts - starts[0]
         score = np.zeros(len(starts))
         for place, symbol in enumerate(_SYNC):
-            begin = offsets + round(place * SYMBOL_FRAMES * self.scale)
-            usable = begin + length <= len(window)
-            index = np.minimum(begin, len(window) - length)[:, None] + np.arange(length)
-            energy = np.abs(window[index] @ probes)
+            begins = starts + round(place * SYMBOL_FRAMES * self.scale)
+            inside = (begins >= 0) & (begins + length <= len(self.samples))
+            if not inside.any():
+                return np.full(len(starts), -np.inf)
+            strength = _strengths(self._windows(length)[begins[inside]], SYMBOL_FRAMES)
             sign = 1.0 if symbol == _HIGH else -1.0
-            score += np.where(usable, sign * (energy[:, 0] - energy[:, 1]), -np.inf)
-        order = np.argsort(-score, kind="stable")[:24]
-        return [int(start) for start in starts[order]]
+            score[inside] += sign * (strength[:, _HIGH] - strength[:, _LOW])
+            score[~inside] = -np.inf
+        return score
 
     def _body(self, start: int, header: bytes) -> Reading:
         speed = int.from_bytes(header[1:3]) / 1000
         size = int.from_bytes(header[3:5])
         at = f"at {start / self.rate:.3f} s"
-        if not SPEEDS[0] <= speed <= SPEEDS[1]:
+        if not SLOWEST <= speed <= FASTEST:
             raise AudioError(f"{at} begins a tone frame with the impossible speed {speed}")
         frames = body_symbol_frames(speed)
         body_start = start + _PREFIX_SYMBOLS * SYMBOL_FRAMES * self.scale
@@ -219,8 +218,11 @@ class _Reader:
         begins = np.round(start + np.arange(first, last) * (frames * self.scale)).astype(np.intp)
         if len(begins) and begins[-1] + length > len(self.samples):
             return None
-        blocks = np.lib.stride_tricks.sliding_window_view(self.samples, length)[begins]
-        return np.asarray(np.abs(blocks @ _probes(length, frames)).argmax(axis=1), np.intp)
+        return np.asarray(_strengths(self._windows(length)[begins], frames).argmax(axis=1), np.intp)
+
+    def _windows(self, length: int) -> Samples:
+        """Every stretch of that length, without copying: shape ``[starts, length]``."""
+        return np.lib.stride_tricks.sliding_window_view(self.samples, length)
 
 
 def _octets(symbols: npt.NDArray[np.intp]) -> bytes:
@@ -228,11 +230,15 @@ def _octets(symbols: npt.NDArray[np.intp]) -> bytes:
     return bytes((pairs[:, 0] << 4 | pairs[:, 1]).tolist())
 
 
-@lru_cache(maxsize=64)
-def _probes(length: int, frames: int) -> npt.NDArray[np.complex64]:
-    """Correlators of each frequency over ``length`` samples that last ``frames`` at 24 kHz.
+def _strengths(windows: Samples, frames: int) -> Samples:
+    """How strong each of the 18 frequencies is in each window, shape ``[windows, 18]``."""
+    parts = windows @ _probes(windows.shape[1], frames)
+    cosines, sines = np.split(parts, 2, axis=1)
+    return np.asarray(np.hypot(cosines, sines), np.float32)
 
-    A Hann-like taper forgives a start that is a millisecond off.
-    """
-    turns = np.outer(np.arange(length) / length, _cycles(frames))
-    return np.asarray(np.exp(-2j * np.pi * turns), np.complex64)
+
+@lru_cache(maxsize=64)
+def _probes(length: int, frames: int) -> Samples:
+    """Correlators, cosines then sines, over ``length`` samples that last ``frames`` at 24 kHz."""
+    angles = 2 * np.pi * np.outer(np.arange(length) / length, _cycles(frames))
+    return np.hstack([np.cos(angles), np.sin(angles)]).astype(np.float32)

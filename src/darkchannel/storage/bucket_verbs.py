@@ -13,7 +13,13 @@ from darkchannel.errors import NotFoundError, SettingError, StoreError
 from darkchannel.storage.answers import date, plain_etag
 from darkchannel.storage.connections import Connections
 from darkchannel.storage.objects import IncompleteUpload, ObjectInfo
-from darkchannel.storage.s3_errors import error_code, shown_endpoint, translated, translated_write
+from darkchannel.storage.s3_errors import (
+    error_code,
+    not_s3,
+    shown_endpoint,
+    translated,
+    translated_write,
+)
 
 DELETE_BATCH = 1000
 """S3's own limit of keys in one DeleteObjects call."""
@@ -82,11 +88,14 @@ class BucketVerbs:
         Raises:
             StoreUnavailableError: no answer.
             StoreAccessError: the credentials are unknown to it.
+            StoreError: it is no S3 server.
         """
         bucket = self.config.buckets.jobs
         with self._errors("list", bucket):
             try:
-                self._connections.probe.list_objects_v2(Bucket=bucket, MaxKeys=1)
+                answer = self._connections.probe.list_objects_v2(Bucket=bucket, MaxKeys=1)
+                if "Name" not in answer:  # any well-formed page would do for the parser
+                    raise not_s3(self.config, f"list {bucket}")
             except ClientError as error:
                 # Known, but not allowed to list, or nothing set up yet: it is there.
                 if error_code(error) not in {"AccessDenied", "NoSuchBucket"}:
@@ -159,9 +168,12 @@ class BucketVerbs:
         """Multipart uploads begun and neither completed nor aborted."""
         with self._errors("list uploads of", bucket):
             pages = self._connections.retried.get_paginator("list_multipart_uploads")
+            seen: set[str] = set()  # MinIO of one drive lists each twice
             for page in pages.paginate(Bucket=bucket):
                 for entry in page.get("Uploads", []):
-                    yield IncompleteUpload(entry["Key"], entry["UploadId"], entry["Initiated"])
+                    if entry["UploadId"] not in seen:
+                        seen.add(entry["UploadId"])
+                        yield IncompleteUpload(entry["Key"], entry["UploadId"], entry["Initiated"])
 
     def abort_upload(self, bucket: str, upload: IncompleteUpload) -> None:
         """Drop the parts of an incomplete upload; one that is gone is no error."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import os
 import select
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -202,6 +201,8 @@ def _wait(folder: StoreFolder, deadline: float, otherwise: str) -> None:
 
 def _start(folder: StoreFolder, lock: FileLock, deadline: float) -> None:
     """Start a supervisor, hand the server lock over to it and hear whether it succeeds."""
+    import subprocess
+
     from darkchannel.storage.embedded_server import find_server
     from darkchannel.storage.embedded_supervisor import READY
 

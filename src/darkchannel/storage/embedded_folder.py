@@ -24,7 +24,7 @@ from pathlib import Path
 
 from darkchannel.config import Credentials
 from darkchannel.errors import StoreAccessError
-from darkchannel.storage.embedded_ports import Ports
+from darkchannel.storage.embedded_ports import PORT_NAMES, Ports
 
 MAX_STATE_BYTES = 64 * 1024
 
@@ -199,9 +199,9 @@ class StoreFolder:
                 ready=raw["ready"] is True,
                 pid=None if raw["pid"] is None else int(raw["pid"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
-        return state if "s3.port" in state.ports else None
+        return state if set(state.ports) == set(PORT_NAMES) else None
 
     def write_state(self, state: ServerState) -> None:
         """Replace what is known of the server, at once or not at all.

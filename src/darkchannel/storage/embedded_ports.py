@@ -12,7 +12,7 @@ Ports = dict[str, int]
 
 _GRPC_OFFSET = 10_000
 _PAIRED = ("s3.port", "filer.port", "master.port", "volume.port")
-_NAMES = tuple(f"{name}{suffix}" for name in _PAIRED for suffix in ("", ".grpc"))
+PORT_NAMES = (*(f"{name}{suffix}" for name in _PAIRED for suffix in ("", ".grpc")), "admin.port")
 
 
 def admin_grpc(ports: Ports) -> int:
@@ -31,14 +31,14 @@ def choose_ports(preferred: Ports | None = None) -> Ports:
     New ones lie below 32768, where Linux begins to hand out ports for outgoing connections:
     one that is remembered should still be free when the server comes back.
     """
-    if preferred and set(preferred) == {*_NAMES, "admin.port"} and _all_free(preferred):
+    if preferred and _all_free(preferred):
         return preferred
     import secrets
 
     random = secrets.SystemRandom()
     while True:
-        numbers = random.sample(range(23_000, 32_000), len(_NAMES))
-        ports = dict(zip(_NAMES, numbers, strict=True))
+        numbers = random.sample(range(12_000, 32_000), len(PORT_NAMES))
+        ports = dict(zip(PORT_NAMES, numbers, strict=True))
         ports["admin.port"] = random.randrange(12_000, 22_000)
         if _all_free(ports):
             return ports

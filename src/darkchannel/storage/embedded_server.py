@@ -95,7 +95,7 @@ class Server:
             stdout=log,
             stderr=log,
             umask=0o077,
-            preexec_fn=_die_with_parent(),
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509  (the supervisor has one thread)
         )
         return cls(process, ports)
 

@@ -62,6 +62,7 @@ class Supervisor:
         self._lock_fd = lock_fd
         self._log = open_private(folder.log, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self._stopping = False
+        self._last_used = time.monotonic()
         known = folder.read_state()
         if known is not None:
             end_leftover(known.pid, known.ports)
@@ -79,32 +80,34 @@ class Supervisor:
         """
         signal.signal(signal.SIGTERM, self._on_terminate)
         server = self._start()
-        users: FileLock | None = None
+        died: deque[float] = deque(maxlen=RESTARTS)
         try:
             self._announce()
-            died: deque[float] = deque(maxlen=RESTARTS)
-            idle_since = None
-            while not self._stopping and self._is_current():
+            while self._is_needed():
                 time.sleep(POLL_SECONDS)
                 self._bound_log()
                 if server.exit_code is not None:
                     server = self._restart(server, died)
-                users = FileLock.acquire(self._folder.users_lock)
-                if users is None:
-                    idle_since = None
-                    continue
-                idle_since = idle_since or time.monotonic()
-                if time.monotonic() - idle_since >= LINGER_SECONDS:
-                    break
-                users.release()
         finally:
-            # Whoever comes now waits for the users' lock, and then starts a server of its own.
             with contextlib.suppress(OSError):
                 self._note(ready=False)
             server.stop()
             self._say("server stopped")
-            if users is not None:
-                users.release()
+
+    def _is_needed(self) -> bool:
+        """Whether there were users within :data:`LINGER_SECONDS`, and nothing says to stop."""
+        if self._stopping or not self._is_current():
+            return False
+        users = FileLock.acquire(self._folder.users_lock)
+        now = time.monotonic()
+        if users is None:
+            self._last_used = now
+            return True
+        if now - self._last_used < LINGER_SECONDS:
+            users.release()
+            return True
+        # Not released: whoever comes now waits for this process's end, then starts anew.
+        return False
 
     def _announce(self) -> None:
         # The one who started this may have been killed meanwhile; others may be waiting.
@@ -161,7 +164,7 @@ class Supervisor:
         # Another program may answer at a port until this server has found it taken and given up.
         time.sleep(SETTLE_SECONDS)
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and not self._stopping:
+        while time.monotonic() < deadline and self._is_needed():
             if server.exit_code is not None:
                 return False
             if answers(self._state.ports["s3.port"]):
@@ -179,7 +182,7 @@ class Supervisor:
         size = min(end - begin, 64 * 1024)
         lines = os.pread(self._log, size, end - size).decode(errors="replace").splitlines()
         told = [line.strip() for line in lines if line.strip()]
-        errors = [line for line in told if re.match(r"[FE]\d{4} ", line)]
+        errors = [line for line in told if re.match(r"[FE]\d{4} |panic: ", line)]
         return (errors or told or ["the server ended without a word"])[-1][:500]
 
     def _say(self, message: str) -> None:

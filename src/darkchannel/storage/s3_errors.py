@@ -99,10 +99,15 @@ def translated(config: StoreConfig, act: str, bucket: str = "", key: str = "") -
     except (boto.ParamValidationError, boto.UnsupportedS3ArnError) as error:
         raise InvalidKeyError(f"the store cannot {what}: {error}") from error
     except (ResponseParserError, boto.BotoCoreError) as error:
-        raise StoreError(
-            f"{endpoint} gave an answer that is not S3 (to {what}): {type(error).__name__}",
-            remedy="check that MINIO_ENDPOINT is the S3 port, not a web console",
-        ) from error
+        raise not_s3(config, what) from error
+
+
+def not_s3(config: StoreConfig, what: str) -> StoreError:
+    """The server answered, but not as an S3 server does."""
+    return StoreError(
+        f"{shown_endpoint(config.endpoint)} gave an answer that is not S3 (to {what})",
+        remedy="check that MINIO_ENDPOINT is the S3 port, not a web console",
+    )
 
 
 @contextmanager

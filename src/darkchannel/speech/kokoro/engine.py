@@ -1,0 +1,212 @@
+"""The ``kokoro`` engine: Kokoro-82M with 8-bit weights on onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from darkchannel.errors import EngineUnavailableError, SynthesisError
+from darkchannel.models import Chunk, Utterance
+from darkchannel.speech import weights
+from darkchannel.speech.engine import Speech, Voice
+from darkchannel.speech.kokoro import espeak, phonemes, vocabulary
+from darkchannel.speech.kokoro.edges import trim
+from darkchannel.speech.kokoro.weights import (
+    KOKORO,
+    STYLE_ROWS,
+    STYLE_WIDTH,
+    VOICE_DIGESTS,
+    WEIGHTS,
+    voice_file,
+)
+from darkchannel.speech.limits import check_chunk
+from darkchannel.speech.voices import VoiceCatalogue
+from darkchannel.speech.weights import OnProgress
+
+VERSION = "1"
+"""Changes whenever the same phonemes would sound different."""
+
+SAMPLE_RATE = 24_000
+MAX_TOKENS = 510
+"""A context of 512 with the padding at both ends; a voice has no style beyond it either."""
+
+DEFAULT_VOICES = {"pt-BR": "pf_dora", "en-US": "af_heart", "en-GB": "bf_emma"}
+ALIASES = {"pt": "pt-BR", "en": "en-US"}
+_LANGUAGE_OF_INITIAL = {"p": "pt-BR", "a": "en-US", "b": "en-GB"}
+
+VOICES = tuple(Voice(name, _LANGUAGE_OF_INITIAL[name[0]]) for name in VOICE_DIGESTS)
+
+Style = npt.NDArray[np.float32]
+
+
+class KokoroEngine:
+    """Speaks Brazilian Portuguese and English; see :class:`darkchannel.speech.engine.Engine`.
+
+    A token is a phoneme, a stress or length mark, a punctuation mark or a space.  A voice
+    speaks any of the languages: the language decides the phonemes, the voice the timbre, so
+    that ``af_heart`` reads Portuguese with an accent.
+
+    Weights are fetched, unless ``offline``, and loaded at the first chunk.  An engine can be
+    pickled at any time: the copy loads its own.
+    """
+
+    name = "kokoro"
+    sample_rate = SAMPLE_RATE
+    max_tokens = MAX_TOKENS
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        threads: int = 1,
+        offline: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Make an engine; nothing is loaded yet.
+
+        Args:
+            data_dir: the project's data directory, with the weights under ``models/kokoro``.
+            threads: of one inference.  Several engines of one thread, each in a process of its
+                own, do more than one engine of several.
+            offline: never fetch; say what is missing.
+            on_progress: hears how far fetching is; not pickled.
+        """
+        self._data_dir = data_dir
+        self._threads = threads
+        self._offline = offline
+        self._on_progress = on_progress
+        self._catalogue = VoiceCatalogue(VOICES, defaults=DEFAULT_VOICES, aliases=ALIASES)
+        self._phonemizer = phonemes.Phonemizer()
+        self._session: Any = None
+        self._styles: dict[str, Style] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (self._data_dir, self._threads, self._offline))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights, the phonemes and this code."""
+        digest = KOKORO.files[0].sha256[:12]
+        sounds = f"espeak-{espeak.version()}-phonemes-{phonemes.VERSION}"
+        return f"kokoro-{VERSION}-{digest}-{sounds}"
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """All voices, sorted by language and name."""
+        return self._catalogue.voices
+
+    def resolve_voice(self, voice: str | None, language: str) -> str:
+        """See :meth:`darkchannel.speech.engine.Engine.resolve_voice`."""
+        return self._catalogue.resolve(voice, language)
+
+    def count_tokens(self, utterance: Utterance) -> int:
+        """Phoneme tokens of one utterance, 0 if nothing in it sounds.
+
+        Raises:
+            UnknownLanguageError: the engine does not speak the utterance's language.
+            ScriptError: a given pronunciation is not IPA.
+            EngineUnavailableError: espeak-ng is missing.
+        """
+        return len(self._phonemizer(utterance, self._catalogue.language(utterance.language)))
+
+    def prepare(self, token_counts: Sequence[int]) -> None:
+        """Nothing needs arranging: this runtime takes every length as it comes."""
+
+    def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
+        """See :meth:`darkchannel.speech.engine.Engine.synthesize`."""
+        for chunk in chunks:
+            yield self._speak(chunk)
+
+    def close(self) -> None:
+        """Let go of the weights; the next chunk loads them again."""
+        self._session = None
+        self._styles.clear()
+
+    def tokens(self, chunk: Chunk) -> tuple[int, ...]:
+        """Token ids of a chunk, without padding: its utterances', a space between each two.
+
+        Raises:
+            SynthesisError: there are none, or more than :attr:`max_tokens`.
+        """
+        language = self._catalogue.language(chunk.language)
+        said = " ".join(self._phonemizer(utterance, language) for utterance in chunk.utterances)
+        check_chunk(chunk, len(said), MAX_TOKENS)
+        return vocabulary.encode(said)
+
+    def _speak(self, chunk: Chunk) -> Speech:
+        voice = self.resolve_voice(chunk.voice, chunk.language)
+        tokens = self.tokens(chunk)
+        self._load()
+        padded = [vocabulary.PADDING, *tokens, vocabulary.PADDING]
+        (audio,) = self._session.run(
+            None,
+            {
+                "tokens": np.array([padded], np.int64),
+                # A voice's rows are for 0 to 509 tokens: the longest chunk shares the last one.
+                "style": self._style(voice)[min(len(tokens), STYLE_ROWS - 1)][None],
+                "speed": np.array([chunk.speed], np.float32),
+            },
+        )
+        return Speech(_finished(audio.ravel(), chunk), SAMPLE_RATE)
+
+    def _load(self) -> None:
+        if self._session is not None:
+            return
+        folder = weights.fetch(
+            KOKORO, self._data_dir, offline=self._offline, on_progress=self._on_progress
+        )
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise EngineUnavailableError(
+                "onnxruntime, which computes the Kokoro voice, is not installed",
+                remedy="install it with `pip install darkchannel[kokoro]`",
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Chunks differ in length: plans of memory for each length cost 140 MB and no time less.
+        options.enable_mem_pattern = False
+        # A thread that waits leaves its core to the other workers.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            str(folder / WEIGHTS), options, providers=["CPUExecutionProvider"]
+        )
+
+    def _style(self, voice: str) -> Style:
+        if voice not in self._styles:
+            table = np.fromfile(KOKORO.folder(self._data_dir) / voice_file(voice), np.float32)
+            self._styles[voice] = table.reshape(STYLE_ROWS, STYLE_WIDTH)
+        return self._styles[voice]
+
+
+def _rebuild(data_dir: Path, threads: int, offline: bool) -> KokoroEngine:
+    return KokoroEngine(data_dir, threads=threads, offline=offline)
+
+
+def _finished(audio: npt.NDArray[np.float32], chunk: Chunk) -> npt.NDArray[np.float32]:
+    """Trimmed, and within [-1, 1]: a take that goes beyond is turned down as a whole.
+
+    Some voices peak up to 0.6 dB over full scale; clipping would distort what mastering can
+    still place correctly.
+    """
+    if not np.isfinite(audio).all():
+        raise SynthesisError(
+            f"chunk {chunk.index} came out as something that is not sound",
+            remedy="change the sentence's wording a little",
+            chunk=chunk.index,
+        )
+    samples = trim(audio, SAMPLE_RATE)
+    if len(samples) == 0:
+        raise SynthesisError(
+            f"chunk {chunk.index} came out silent: {chunk.text[:60]!r}",
+            remedy="change the sentence's wording a little",
+            chunk=chunk.index,
+        )
+    peak = float(np.abs(samples).max())
+    return samples if peak <= 1.0 else samples / np.float32(peak)
