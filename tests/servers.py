@@ -1,4 +1,4 @@
-"""Real S3 servers for the tests: started on free ports, with random credentials, and stopped."""
+"""Real S3 servers for the tests: the embedded one and, where there is one, a MinIO."""
 
 from __future__ import annotations
 
@@ -6,43 +6,19 @@ import os
 import secrets
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from darkchannel.config import Buckets, Credentials, StoreConfig
+from darkchannel.storage.embedded import embedded_store
 
 MINIO_BINARY = "TEST_MINIO_BINARY"
 """Environment variable that names a MinIO binary to run the same tests on."""
-
-
-@contextmanager
-def embedded(directory: Path) -> Iterator[StoreConfig]:
-    """The server that ``darkchannel`` starts for itself, here without its bookkeeping."""
-    credentials = Credentials("tester", secrets.token_hex(16))
-    weed = Path(sys.executable).with_name("weed")
-    roles = ["s3", "filer", "master", "volume", "admin", "s3.port.iceberg", "s3.port.lance"]
-    ports = dict(zip(roles, free_ports(len(roles)), strict=True))
-    command = [
-        *(str(weed), "mini", "-dir", str(directory), "-ip", "127.0.0.1"),
-        *("-ip.bind", "127.0.0.1", "-webdav=false", "-admin.ui=false"),
-        *("-master.telemetry=false", "-s3.autoCreateBucket=false"),
-    ]
-    for role, port in ports.items():
-        command += [f"-{role if '.' in role else f'{role}.port'}", str(port)]
-    environment = {
-        **os.environ,
-        "AWS_ACCESS_KEY_ID": credentials.access_key,
-        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-    }
-    endpoint = f"http://127.0.0.1:{ports['s3']}"
-    with running(command, environment, directory / "server.log", endpoint):
-        yield StoreConfig(endpoint, credentials, data_dir=directory)
 
 
 @contextmanager
@@ -62,7 +38,9 @@ def minio(directory: Path) -> Iterator[StoreConfig]:
         yield StoreConfig(endpoint, credentials, data_dir=directory)
 
 
-SERVERS: dict[str, Callable[[Path], AbstractContextManager[StoreConfig]]] = {"embedded": embedded}
+SERVERS: dict[str, Callable[[Path], AbstractContextManager[StoreConfig]]] = {
+    "embedded": embedded_store
+}
 if MINIO_BINARY in os.environ:
     SERVERS["minio"] = minio
 
@@ -101,22 +79,12 @@ def wait_for_answer(process: subprocess.Popen[bytes], endpoint: str, log: Path) 
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, each with the one 10,000 above it (SeaweedFS takes both)."""
-    found: list[int] = []
-    while len(found) < count:
-        port = 20_000 + secrets.randbelow(25_000)
-        if port not in found and all(_is_free(number) for number in (port, port + 10_000)):
-            found.append(port)
-    return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    """Ports that nobody listens on."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def own_buckets(config: StoreConfig) -> StoreConfig:

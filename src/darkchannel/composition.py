@@ -168,7 +168,17 @@ def open_production(
             jobs=JobManager(client),
             make_engine=spec,
             pool=functools.partial(speech_workers, count),
+            keep_store=_keeper(settings),
         )
+
+
+def _keeper(settings: Settings) -> Callable[[], object]:
+    """What brings the store back when it died: nothing, unless it is the embedded one."""
+    if settings.store is not None:
+        return lambda: None
+    from darkchannel.storage.embedded import ensure_running
+
+    return functools.partial(ensure_running, settings.data_dir, settings.buckets)
 
 
 def read_input(path: Path) -> bytes:

@@ -57,4 +57,4 @@ def wait_for_line(process: subprocess.Popen[str], beginning: str) -> None:
     for line in process.stderr:
         if line.startswith(beginning):
             return
-    pytest.fail(f"{process.args} ended without saying {beginning!r}")
+    pytest.fail(f"{process.args!r} ended without saying {beginning!r}")

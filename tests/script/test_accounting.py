@@ -14,7 +14,7 @@ from darkchannel.script import accounting, read_script
 from tests.script.conftest import Planner
 
 thorough = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 AWKWARD = [
@@ -53,11 +53,15 @@ def assert_partition(plan: Plan, text: str) -> None:
     assert all(unspoken.reason for unspoken in plan.unspoken)
 
 
+def letters_of(text: str) -> list[str]:
+    """Letters and digits without their accents, which invisible characters may part from them."""
+    return [c for c in unicodedata.normalize("NFD", text) if c.isalnum()]
+
+
 def assert_says(plan: Plan, text: str) -> None:
     """Every letter and digit of the text is spoken, in order, and no other."""
     spoken = "".join(chunk.spoken for chunk in plan.chunks)
-    letters = [c for c in unicodedata.normalize("NFC", text) if c.isalnum()]
-    assert [c for c in spoken if c.isalnum()] == letters
+    assert letters_of(spoken) == letters_of(text)
 
 
 def assert_clean(plan: Plan) -> None:
@@ -159,7 +163,7 @@ def test_ssml_is_accounted_for(plan_text: Planner, bodies: list[str], limit: int
 def test_ssml_is_said_completely(plan_text: Planner, parts: list[tuple[str, str]]) -> None:
     """The letters outside markup are spoken, in order, whatever tags surround them."""
     words = [f"{word} x" for word, _ in parts]
-    text = "".join(f"<{tag}>{word} x</{tag}>" for word, (_, tag) in zip(words, parts, strict=True))
+    text = "".join(f"<{tag}>{word}</{tag}>" for word, (_, tag) in zip(words, parts, strict=True))
     if parts:
         assert_says(plan_text(f"<speak>{text}</speak>"), " ".join(words))
 

@@ -12,6 +12,7 @@ import errno
 import functools
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -29,6 +30,8 @@ REMEDY = "install FFmpeg 5.1 or later, or pip install 'darkchannel[ffmpeg]'"
 _GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-y", "-filter_threads", "1")
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# FFmpeg before 6 exits with 0 when the last bytes of a file could not be written.
+_UNFINISHED = re.compile(r"(\[[^]]*\] )?Error (writing trailer|closing file)")
 _LOG_LINES = 400
 _READ_BYTES = 1 << 18
 
@@ -63,7 +66,7 @@ def _candidates() -> list[str]:
 
 def _shortcoming(path: str) -> str | None:
     """Why an FFmpeg will not do, or None: tried on a moment of silence, since options differ."""
-    filters = "ebur128=framelog=quiet:peak=true,alimiter=level=0:latency=1"
+    filters = "ebur128=framelog=verbose:peak=true,alimiter=level=0:latency=1"
     encoders = ("-c:a:0", "libmp3lame", "-c:a:1", "aac", "-aac_coder", "fast")
     source = ("-f", "s16le", "-ar", "24000", "-ac", "1", "-i", "pipe:0")
     graph = ("-filter_complex", f"[0:a]{filters},asplit[a][b]", "-map", "[a]", "-map", "[b]")
@@ -125,7 +128,7 @@ def run(
     finally:
         _end(process)
         lines = log.lines()
-    if code != 0 or not heard_out:
+    if code != 0 or not heard_out or any(_UNFINISHED.match(line) for line in lines):
         raise _failure(lines, code)
     return "\n".join(lines)
 

@@ -90,7 +90,7 @@ def measure_level(blocks: Iterable[bytes | memoryview], sample_rate: int, preset
     else:
         source = ("-f", "s16le", "-ar", str(sample_rate), "-ac", "1", *LOCAL_ONLY)
         log = run(
-            [*source, "-i", "pipe:0", "-af", "ebur128=framelog=quiet", "-f", "null", "-"],
+            [*source, "-i", "pipe:0", "-af", "ebur128=framelog=verbose", "-f", "null", "-"],
             blocks=_metered(blocks, meter),
         )
         level = read_ebur128(log).integrated

@@ -93,7 +93,7 @@ def measure(path: Path, *, on_seconds: Callable[[float], None] | None = None) ->
             on_seconds(meter.seconds)
 
     arguments = [*LOCAL_ONLY, "-i", f"file:{path}", "-map", "0:a:0", *_UNTITLED]
-    arguments += ["-af", "ebur128=framelog=quiet:peak=true", "-f", "f32le", "pipe:1"]
+    arguments += ["-af", "ebur128=framelog=verbose:peak=true", "-f", "f32le", "pipe:1"]
     loudness = read_ebur128(run(arguments, sink=sink))
     return Measured(
         codec=codec,

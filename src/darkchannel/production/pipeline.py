@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ from darkchannel.production.worker import EngineFactory, TakeTask
 from darkchannel.storage import JobLease, JobManager, MinIOClient
 from darkchannel.storage.keys import chunk_key, chunks_prefix, take_cache_key
 
+_STORE_CARE_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Production:
@@ -48,6 +50,7 @@ class Production:
         jobs: state of jobs.
         make_engine: builds the engine here and in workers.
         pool: where chunks are rendered.
+        keep_store: called now and then during a run; brings an embedded store back that died.
     """
 
     store: StoreConfig
@@ -55,6 +58,7 @@ class Production:
     jobs: JobManager
     make_engine: EngineFactory
     pool: Pool
+    keep_store: Callable[[], object] = lambda: None
 
     def render(
         self,
@@ -120,15 +124,27 @@ class Production:
         """
         if output is not None:
             check_output(output)
-        metadata = self.jobs.get_job_metadata(job_id)
-        if metadata.get("plan_sha256"):
-            plan = Plan.from_json(self.jobs.read_plan(job_id))
-        else:
-            engine = self.make_engine()
-            options = RenderOptions.from_dict(metadata["options"])
-            plan = plan_text(self.jobs.read_input(job_id), options, engine)
-            engine.close()
+        plan = self._plan_again(self.jobs.get_job_metadata(job_id))
         return self._run(job_id, plan, use_cache, output, on_progress)
+
+    def _plan_again(self, metadata: dict[str, Any]) -> Plan:
+        """The plan of a job: as it was written, or made anew where it was not."""
+        job_id = metadata["job_id"]
+        engine = self.make_engine()
+        try:
+            if not metadata.get("plan_sha256"):
+                data = self.jobs.read_input(job_id)
+                options = RenderOptions.from_dict(metadata["options"])
+                return plan_text(data, options, engine, ssml=_ssml(metadata["input_format"]))
+            plan = Plan.from_json(self.jobs.read_plan(job_id))
+            if plan.engine != engine.fingerprint and metadata["status"] != JobStatus.COMPLETED:
+                raise JobConflictError(
+                    f"job {job_id} was begun with another version of its engine ({plan.engine})",
+                    remedy="render the text again: that makes a new job",
+                )
+            return plan
+        finally:
+            engine.close()
 
     def _run(
         self,
@@ -189,6 +205,7 @@ class _Run:
     takes: dict[int, Take] = field(default_factory=dict)
     rendered: int = 0
     audio_seconds: float = 0.0
+    looked_after_store: float = 0.0
 
     @property
     def progress(self) -> Progress:
@@ -207,9 +224,7 @@ class _Run:
     def produce(self, metadata: dict[str, Any], output: Path | None) -> FinishedBook:
         """Render, check, master and publish; the job's metadata says how it went."""
         try:
-            self.lease.update(
-                status=JobStatus.PROCESSING, chunks_total=len(self.plan.chunks), error=None
-            )
+            self.lease.update(status=JobStatus.PROCESSING, chunks_total=len(self.plan.chunks))
             self._render(self.plan.chunks)
             self._pass_gate()
             self.lease.update(status=JobStatus.MERGING, chunks_completed=len(self.takes))
@@ -240,6 +255,9 @@ class _Run:
 
     def check(self) -> None:
         """Stop a run that was cancelled or whose job belongs to somebody else by now."""
+        if time.monotonic() - self.looked_after_store > _STORE_CARE_SECONDS:
+            self.looked_after_store = time.monotonic()
+            self.parts.keep_store()
         if self.lease.lost:
             raise LeaseLostError(f"job {self.job_id} was taken over by another process")
         if self.lease.cancelled:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 
 
 def default_workers() -> int:
@@ -33,41 +33,37 @@ def speech_workers(count: int) -> Iterator[ProcessPoolExecutor]:
     Args:
         count: how many processes.
     """
-    before = set(multiprocessing.active_children())
+    # Workers hold the reading end and see its end when the writing end is closed: by us on
+    # Ctrl-C, by the kernel when we are killed.  The pool's own pipes cannot tell, since each
+    # worker holds both ends of those.
+    leash, hand = multiprocessing.Pipe(duplex=False)
     executor = ProcessPoolExecutor(
         max_workers=count,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
+        initargs=(leash,),
     )
     try:
         yield executor
     except BaseException:
         # A worker in the middle of a chunk would hold up Ctrl-C for as long as it speaks.
-        _kill(set(multiprocessing.active_children()) - before)
+        hand.close()
         executor.shutdown(wait=False, cancel_futures=True)
         raise
-    executor.shutdown(wait=True)
+    else:
+        executor.shutdown(wait=True)
+    finally:
+        hand.close()
+        leash.close()
 
 
-def _kill(workers: set[multiprocessing.process.BaseProcess]) -> None:
-    for worker in workers:
-        worker.kill()
-    for worker in workers:
-        worker.join(timeout=1.0)
-
-
-def _start_worker() -> None:
+def _start_worker(leash: Connection) -> None:
     """Leave Ctrl-C to the parent, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    threading.Thread(target=_end_with, args=(leash,), name="leash", daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    # A pool's own pipes are open in every worker, so none of them sees the end of a parent
-    # that was killed; the parent's sentinel does not have that fault.
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    wait([parent.sentinel])
+def _end_with(leash: Connection) -> None:
+    wait([leash])
     os._exit(1)

@@ -27,7 +27,7 @@ _NEVER_LAST = """
     Sr Sra Srs Sras Srta Srtas sr sra Snr Dr Dra Drs Dras dr dra Prof Profa Profª prof profa Exmo
     Exma Exmos Exmas Ilmo Ilma Revmo Rev Pe Frei Fr Ir Mons Card D Dna Sto Sta Ss
     Mr Mrs Ms Mx Messrs Mme Mlle Hon Pres Gov Sen Dep Ver Gen Cel Col Maj Cap Capt Ten Lt Cpl
-    Sgt Sarg Cmte Cmdr Adm Alm Brig Eng Enga Arq Des Amb Emb
+    Sgt Sarg Cmte Cmdr Adm Alm Brig gen cel maj sgt Eng Enga Arq Des Amb Emb
     vs v.g p.ex p.e i.e e.g ex cf viz ca c.f q.v
 """
 
@@ -74,7 +74,7 @@ _ENGLISH = {
 }
 _NUMBERED = frozenset(_BEFORE_NUMBER.split())
 # Plain English words, unlike their capitalised selves (`No. 5`).
-_NOT_NUMBERED_ENGLISH = frozenset({"n", "no", "nos", "t", "s", "al", "ap", "est", "par", "cap"})
+_NOT_NUMBERED_ENGLISH = frozenset({"n", "no", "nos", "t", "s", "ap", "est", "par", "cap"})
 
 _STARTERS = {
     "pt": frozenset(_STARTERS_PORTUGUESE.split()),

@@ -119,7 +119,7 @@ class BucketVerbs:
                     )
 
     def list_folders(self, bucket: str, prefix: str = "") -> Iterator[str]:
-        """Names directly below a prefix that have objects below them.
+        """Names directly below a prefix that have, or had a moment ago, objects below them.
 
         Args:
             bucket: to look in.

@@ -186,7 +186,8 @@ class _Cleanup:
         # A creation that died before the metadata, or a deletion that died after it.  Younger
         # ones may be a creation under way.
         found = self.client.list(self.jobs.bucket, keys.job_prefix(job_id))
-        if all(self._expired(info) for info in found):
+        # None at all: SeaweedFS goes on listing a folder for a while when it has become empty.
+        if {self._expired(info) for info in found} == {True}:
             self._remove(job_id)
 
     def _remove(self, job_id: str) -> None:

@@ -50,7 +50,7 @@ class JobManager:
     ) -> None:
         self.client = MinIOClient() if client is None else client
         self.bucket = self.client.config.buckets.jobs
-        self._state = StateStore(self.client, self.bucket, clock)
+        self._state = StateStore(self.client, self.bucket, record.check, clock)
         self._files = JobFiles(self.client, self.bucket)
 
     def now(self) -> float:
@@ -190,8 +190,8 @@ class JobManager:
             record.require_free(document, now)
             return {
                 **document,
-                "lease": {"owner": holder, "expires_at": now + ttl},
-                "fencing": int(document.get("fencing", 0)) + 1,
+                "lease": {"owner": holder, "expires_at": now + ttl + self._state.clock_step},
+                "fencing": document["fencing"] + 1,
             }
 
         document = self._change(job_id, take)
@@ -324,6 +324,11 @@ class JobManager:
 
         try:
             grave = self._state.change(key, bury)
+        except IntegrityError:
+            # Damaged: nobody can be working on it, since every write begins with reading it.
+            self._delete_objects(job_id)
+            self.client.delete(self.bucket, key)
+            return
         except NotFoundError as error:
             # Created half and never finished, or deleted half: no metadata, but perhaps more.
             if self._delete_objects(job_id) == 0:

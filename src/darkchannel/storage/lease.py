@@ -12,7 +12,7 @@ from typing import Any, Self
 from darkchannel.errors import DarkChannelError, LeaseLostError, NotFoundError
 from darkchannel.models import JobStatus, Lease
 from darkchannel.storage import record
-from darkchannel.storage.state import Document, StateStore, timestamp
+from darkchannel.storage.state import Document, StateStore, encoded, timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -116,9 +116,10 @@ class JobLease:
 
         Raises:
             LeaseLostError: another owner is known to have taken the job over.
-            InputError: a field cannot be set.
+            InputError: a field cannot be set or kept.
         """
         record.check_fields(fields)
+        encoded(fields)  # what cannot be written must not stop the heart later
         self._require_not_lost()
         with self._pending_lock:
             first = not self._pending
@@ -198,7 +199,7 @@ class JobLease:
                     outages=outages,
                 )
             except (LeaseLostError, NotFoundError) as error:
-                self._lost = True
+                self._lost = self._lost or not self._released
                 if isinstance(error, LeaseLostError):
                     raise
                 raise LeaseLostError(f"job {self.job_id} was deleted") from error
@@ -225,8 +226,10 @@ class JobLease:
                 record.require_not_cancelled(document)
             document = record.with_status(document, status, timestamp(now))
         document = record.with_fields(document, fields)
-        renewed = {"owner": self.owner, "expires_at": now + self._ttl} if keep else None
-        return {**document, "lease": renewed}
+        if not keep:
+            return {**document, "lease": None}
+        expires_at = now + self._ttl + self._state.clock_step
+        return {**document, "lease": {"owner": self.owner, "expires_at": expires_at}}
 
     def _notice(self, document: Document) -> None:
         self._metadata = document
@@ -250,7 +253,8 @@ class JobLease:
                 self._write({}, None, outages=1)
                 failing = False
             except LeaseLostError:
-                logger.warning("job %s was taken over by another process", self.job_id)
+                if not self._released:
+                    logger.warning("job %s was taken over by another process", self.job_id)
                 return
             except DarkChannelError as error:
                 # Nothing is lost: what was pending stays so and is tried again, and whoever

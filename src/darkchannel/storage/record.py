@@ -15,6 +15,7 @@ from typing import Any
 
 from darkchannel.errors import (
     InputError,
+    IntegrityError,
     JobBusyError,
     JobCancelledError,
     JobConflictError,
@@ -23,12 +24,12 @@ from darkchannel.errors import (
 )
 from darkchannel.models import JobStatus, Lease
 from darkchannel.storage import keys, owner
-from darkchannel.storage.state import Document
+from darkchannel.storage.state import MAX_DOCUMENT_BYTES, Document, seconds_of
 
 MAX_INLINE_BYTES = 4096
 """An input up to this long lies in the metadata itself."""
 
-_MAX_INLINE_JSON = 4608
+_ROOMY = MAX_DOCUMENT_BYTES - 1024
 MAX_TITLE_CHARACTERS = 300
 MAX_ERROR_CHARACTERS = 1000
 
@@ -82,7 +83,29 @@ def new_record(
         record["input_key"] = keys.input_key(job_id, input_format)
     else:
         record["input_text"] = text
-    return record
+    return _fitted(record)
+
+
+def check(key: str, record: Document) -> None:
+    """Make sure that what was read under a key can be the record of that job.
+
+    Raises:
+        IntegrityError: a field that every record has is missing or wrong.
+    """
+    try:
+        if not key.startswith(f"{record['job_id']}/"):
+            raise ValueError("it belongs to another job")
+        JobStatus(record["status"])
+        for name in ("revision", "fencing"):
+            int(record[name])
+        for name in ("created_at", "updated_at"):
+            seconds_of(record[name])
+        lease_of(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            f"{key} is damaged: {error!r}",
+            remedy=f"delete the job: darkchannel jobs delete {key.partition('/')[0]}",
+        ) from error
 
 
 def _inline(data: bytes) -> str | None:
@@ -92,9 +115,7 @@ def _inline(data: bytes) -> str | None:
         text = data.decode()
     except UnicodeDecodeError:
         return None
-    # Control characters take six bytes each in JSON.
-    fits = len(json.dumps(text, ensure_ascii=False).encode()) <= _MAX_INLINE_JSON
-    return text if fits else None
+    return text
 
 
 def check_fields(fields: Mapping[str, Any]) -> None:
@@ -116,7 +137,19 @@ def with_fields(record: Document, fields: Mapping[str, Any]) -> Document:
         fields["error"] = {**error, "message": _cut(error["message"])}
     elif isinstance(error, str):
         fields["error"] = _cut(error)
-    return {**record, **fields}
+    return _fitted({**record, **fields})
+
+
+def _fitted(record: Document) -> Document:
+    """The record with the text of its input left to the input's own object if need be."""
+    if "input_text" in record and _size(record) > _ROOMY:
+        record = {name: value for name, value in record.items() if name != "input_text"}
+        record["input_key"] = keys.input_key(record["job_id"], record["input_format"])
+    return record
+
+
+def _size(record: Document) -> int:
+    return len(json.dumps(record, ensure_ascii=False, default=str).encode())
 
 
 def _cut(message: str) -> str:
@@ -258,7 +291,7 @@ def tombstone(record: Document, now: float) -> Document:
         "created_at": record["created_at"],
         "chapter_title": "",
         "lease": None,
-        "fencing": int(record.get("fencing", 0)) + 1,
+        "fencing": record["fencing"] + 1,
         "deleting_until": 0.0 if held is None else held.expires_at,
     }
 

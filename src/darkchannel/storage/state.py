@@ -62,15 +62,25 @@ class StateStore:
     Args:
         client: to the store.
         bucket: they lie in.
+        check: raises IntegrityError for a document, read under a key, that cannot be right.
         clock: POSIX seconds; by default the store's own clock, which all writers share.
+
+    Attributes:
+        clock_step: seconds by which the clock may be behind: the store tells whole seconds.
     """
 
     def __init__(
-        self, client: MinIOClient, bucket: str, clock: Callable[[], float] | None = None
+        self,
+        client: MinIOClient,
+        bucket: str,
+        check: Callable[[str, Document], None],
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._client = client
         self._bucket = bucket
+        self._check = check
         self._clock = clock
+        self.clock_step = 1.0 if clock is None else 0.0
 
     def now(self) -> float:
         """POSIX seconds by the clock that documents are dated with."""
@@ -81,7 +91,7 @@ class StateStore:
 
         Raises:
             NotFoundError: there is none.
-            IntegrityError: it is not a JSON object.
+            IntegrityError: it is not what it should be.
         """
         stored = self._client.get(self._bucket, key, max_bytes=64 * MAX_DOCUMENT_BYTES)
         try:
@@ -90,32 +100,30 @@ class StateStore:
             raise IntegrityError(f"{self._bucket}/{key} is not JSON: {error}") from error
         if not isinstance(document, dict):
             raise IntegrityError(f"{self._bucket}/{key} is not a JSON object")
+        self._check(key, document)
         return Version(
             document, stored.etag, stored.store_time if self._clock is None else self._clock()
         )
 
-    def create(self, key: str, document: Document, *, over: Version | None = None) -> Document:
+    def create(self, key: str, document: Document) -> Document:
         """Write the first revision.
 
         Args:
             key: of the document.
             document: its content; revision, writer and times are added.
-            over: what is known to lie there and to be dead; None for nothing.
 
         Raises:
-            PreconditionError: there is a document already, or another than known.
+            PreconditionError: there is a document already.
             InputError: it is larger than a document of state may be.
         """
         now = timestamp(self.now())
-        base = {"revision": 0} if over is None else over.document
-        written = _next(base, {**document, "created_at": now}, now)
+        written = _next({"revision": 0}, {**document, "created_at": now}, now)
         self._client.put(
             self._bucket,
             key,
-            _encoded(written),
+            encoded(written),
             content_type="application/json",
-            if_match=None if over is None else over.etag,
-            if_none_match=over is None,
+            if_none_match=True,
         )
         return written
 
@@ -151,7 +159,7 @@ class StateStore:
                 self._client.put(
                     self._bucket,
                     key,
-                    _encoded(written),
+                    encoded(written),
                     content_type="application/json",
                     if_match=version.etag,
                 )
@@ -196,7 +204,12 @@ def _next(base: Document, wanted: Document, now: str) -> Document:
     }
 
 
-def _encoded(document: Document) -> bytes:
+def encoded(document: Document) -> bytes:
+    """The bytes of a document.
+
+    Raises:
+        InputError: it is larger than :data:`MAX_DOCUMENT_BYTES`, or holds what JSON cannot.
+    """
     try:
         data = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1).encode()
     except (TypeError, ValueError) as error:

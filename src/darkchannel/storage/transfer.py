@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -66,11 +67,12 @@ class ObjectStream:
             request: opens the object at an offset; given an ETag, only that version of it.
             sleep: waits that many seconds.
         """
+        answer = request(0, None)
         self._request = request
         self._sleep = sleep
-        self._answer = request(0, None)
-        self.info = self._answer.info
-        self.store_time = self._answer.store_time
+        self._answer: Answer | None = answer
+        self.info = answer.info
+        self.store_time = answer.store_time
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the object's blocks once.
@@ -84,6 +86,8 @@ class ObjectStream:
         position = stalled = 0
         while True:
             try:
+                if self._answer is None:
+                    self._answer = self._request(position, self.info.etag)
                 block = self._answer.read(BLOCK)
             except StoreUnavailableError:
                 stalled += 1
@@ -91,7 +95,6 @@ class ObjectStream:
                     raise
                 self.close()
                 self._sleep(backoff(stalled))
-                self._answer = self._request(position, self.info.etag)
                 continue
             if not block:
                 break
@@ -103,7 +106,9 @@ class ObjectStream:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._answer.close()
+        if self._answer is not None:
+            self._answer.close()
+        self._answer = None
 
 
 def check_bytes(info: ObjectInfo, size: int, sha256: str) -> None:
@@ -129,38 +134,38 @@ def save(stream: ObjectStream, target: Path, on_progress: OnProgress | None) -> 
         OutputError: the file cannot be written.
         IntegrityError, StoreUnavailableError, PreconditionError: as iterating the stream.
     """
-    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+    temporary = target.with_name(f".darkchannel-{secrets.token_hex(8)}.part")
     try:
-        try:
-            with temporary.open("xb") as file:
-                done = 0
-                for block in stream:
-                    file.write(block)
-                    done += len(block)
-                    if on_progress is not None:
-                        on_progress(done, stream.info.size)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except OSError as error:
-            raise OutputError(
-                f"{target} cannot be written: {error.strerror or error}",
-                remedy="check that the directory exists, may be written to, and has room",
-            ) from error
+        with temporary.open("xb") as file:
+            done = 0
+            for block in stream:
+                file.write(block)
+                done += len(block)
+                if on_progress is not None:
+                    on_progress(done, stream.info.size)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror or error}",
+            remedy="check that the directory exists, may be written to, and has room",
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # Usually gone by now; and what stopped the writing is what has to be told.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     _sync_directory(target.parent)
 
 
 def _sync_directory(directory: Path) -> None:
-    # Without this a power cut may undo the renaming; not every system allows it.
-    if os.name != "posix":
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    # Without this a power cut may undo the renaming; not every file system allows it.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def file_sha256(path: Path) -> str:
