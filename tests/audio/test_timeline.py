@@ -174,3 +174,11 @@ def test_a_plan_without_chunks_is_refused() -> None:
     given = book(1)
     with pytest.raises(MergeError, match="no chunks"):
         lay_out(replace(given.plan, chunks=()), [], ACX, title="Livro")
+
+
+@pytest.mark.parametrize("firsts", [(0,), (4,), (2, 2), (3, 1)])
+def test_chapters_that_do_not_fit_are_refused(firsts: tuple[int, ...]) -> None:
+    """A chapter begins at a chunk of the plan, after the one before it."""
+    given = book(3, chapters=[ChapterMark("Um", first) for first in firsts])
+    with pytest.raises(MergeError, match="chapters"):
+        lay_out(given.plan, given.takes, ACX, title="Livro")

@@ -51,14 +51,14 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(store_config: StoreConfig) -> MinIOClient:
     client = MinIOClient(store_config)
     client.ensure_buckets()
     return client
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def jobs(client: MinIOClient) -> JobManager:
     return JobManager(client)
 
@@ -94,6 +94,7 @@ def test_a_new_job_says_what_it_is(jobs: JobManager) -> None:
         ("é" * 2049, False),
         ("linha\n" * 600, True),
         ("\x01" * 4000, False),
+        ("\n" * 4096, False),
         (b"caf\xe9", False),
     ],
     ids=lambda value: repr(value)[:12],
@@ -101,7 +102,7 @@ def test_a_new_job_says_what_it_is(jobs: JobManager) -> None:
 def test_only_short_inputs_lie_in_the_metadata(
     jobs: JobManager, client: MinIOClient, text: str | bytes, inline: bool
 ) -> None:
-    """Up to 4 KiB of text stand in the metadata; a book, or bytes, have a key of their own."""
+    """Up to 4 KiB of text stand in the metadata, unless JSON makes them much longer."""
     job_id = jobs.create_job("T", text, input_format="ssml")
     metadata = jobs.get_job_metadata(job_id)
     data = text if isinstance(text, bytes) else text.encode()
@@ -276,6 +277,9 @@ def test_a_lease_given_back_can_be_taken_at_once(jobs: JobManager, job_id: str) 
             assert not lease.cancelled
         assert jobs.get_job_metadata(job_id)["lease"] is None
         lease.release()
+        with pytest.raises(LeaseLostError, match="given back"):
+            lease.update(voice="x")
+        assert not lease.lost
 
 
 def test_an_expired_lease_is_taken_over_and_the_old_owner_loses(client: MinIOClient) -> None:
@@ -456,6 +460,8 @@ def test_while_a_job_is_held_only_its_holder_moves_it(jobs: JobManager, job_id: 
             lease.update(fencing=1)
         with pytest.raises(InputError):
             lease.update(status="finished")
+        with pytest.raises(InputError):
+            lease.progress(1, notes=object())
     assert jobs.get_job_metadata(job_id)["status"] == "completed"
 
 
@@ -518,7 +524,20 @@ def test_tampering_is_noticed(
         read(job_id)
 
 
-@pytest.mark.parametrize("garbage", [b"", b"not json", b"[1]", b"\xff\xfe"])
+def test_room_is_made_for_what_comes_later(jobs: JobManager, client: MinIOClient) -> None:
+    """When metadata grows, the text of the input is left to the input's own object."""
+    job_id = jobs.create_job("T", "a" * 4096)
+    after = jobs.update_job_status(job_id, "completed", notes="x" * 3500)
+    assert ("input_text" in after, "input_key" in after) == (False, True)
+    assert jobs.read_input(job_id) == b"a" * 4096
+    with pytest.raises(InputError):
+        jobs.update_job_status(job_id, "completed", notes="x" * 9000)
+    assert jobs.get_job_metadata(job_id) == after
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b"not json", b"[1]", b"\xff\xfe", b"{}", b'{"job_id": 1}']
+)
 def test_damaged_metadata_is_told_as_such(
     jobs: JobManager, client: MinIOClient, job_id: str, garbage: bytes
 ) -> None:
@@ -526,6 +545,33 @@ def test_damaged_metadata_is_told_as_such(
     client.put(jobs.bucket, metadata_key(job_id), garbage)
     with pytest.raises(IntegrityError, match="metadata"):
         jobs.get_job_metadata(job_id)
+    with pytest.raises(IntegrityError):
+        jobs.acquire(job_id)
+    assert job_id not in {job["job_id"] for job in jobs.list_jobs()}
+    jobs.delete(job_id)
+    assert list(client.list(jobs.bucket, f"{job_id}/")) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "sleeping"},
+        {"revision": None},
+        {"updated_at": "yesterday"},
+        {"lease": {"owner": "x"}},
+        {"job_id": "another"},
+    ],
+    ids=repr,
+)
+def test_metadata_that_cannot_be_right_is_told_as_such(
+    jobs: JobManager, client: MinIOClient, job_id: str, change: dict[str, object]
+) -> None:
+    """Valid JSON with a wrong field is damage too, named with what to do about it."""
+    record = jobs.get_job_metadata(job_id) | change
+    client.put(jobs.bucket, metadata_key(job_id), json.dumps(record).encode())
+    with pytest.raises(IntegrityError, match="damaged") as caught:
+        jobs.get_job_metadata(job_id)
+    assert f"jobs delete {job_id}" in caught.value.remedy
 
 
 def test_deleting_takes_everything_and_only_that(jobs: JobManager, client: MinIOClient) -> None:

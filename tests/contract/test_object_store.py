@@ -40,7 +40,7 @@ def bucket(store_config: StoreConfig) -> str:
     return store_config.buckets.temp
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(store_config: StoreConfig) -> MinIOClient:
     client = MinIOClient(store_config)
     client.ensure_buckets()
@@ -390,6 +390,9 @@ def test_files_that_cannot_be_read_or_written_are_named(
     with pytest.raises(InputError):
         client.upload_file(tmp_path, bucket, f"{prefix}/x")
     client.put(bucket, f"{prefix}/x", b"x")
+    with pytest.raises(OutputError, match="nowhere"):
+        client.download_file(bucket, f"{prefix}/x", tmp_path / "nowhere" / "file")
+    (tmp_path / "nowhere").write_bytes(b"a file, no directory")
     with pytest.raises(OutputError, match="nowhere"):
         client.download_file(bucket, f"{prefix}/x", tmp_path / "nowhere" / "file")
 

@@ -49,9 +49,18 @@ def put_wheel(index: Path, number: int, data: bytes | None = None) -> Path:
         f",{len(content)}\n".replace("=,", ",")
         for path, content in files.items()
     )
-    wheel = index / f"{name}-1.0-py3-none-any.whl"
+    shelf = shelf_of(index, f"parcel-{number}")
+    wheel = shelf / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, content in files.items():
             archive.writestr(path, content)
         archive.writestr(f"{info}/RECORD", f"{record}{info}/RECORD,,\n")
+    (shelf / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
     return wheel
+
+
+def shelf_of(index: Path, name: str) -> Path:
+    """The folder of a package in an index laid out as PEP 503 says."""
+    shelf = index / name
+    shelf.mkdir(exist_ok=True)
+    return shelf

@@ -17,7 +17,7 @@ from tests.storage.proxy import Faults, proxied
 DATA = os.urandom(3_000_000)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def direct(store_config: StoreConfig) -> MinIOClient:
     client = MinIOClient(store_config)
     client.ensure_buckets()
@@ -62,6 +62,19 @@ def test_a_download_goes_on_where_it_broke(
     assert len(asked) == 3
     assert [b"range: bytes=" in request.lower() for request in asked] == [False, True, True]
     assert all(b"if-match" in request.lower() for request in asked[1:])
+
+
+def test_a_stream_waits_for_a_store_that_comes_back(
+    direct: MinIOClient, broken: tuple[MinIOClient, Faults], bucket: str, key: str
+) -> None:
+    """A store that refuses for a while after the break does not end the stream either."""
+    client, faults = broken
+    direct.put(bucket, key, DATA)
+    # Three attempts of the library and one of ours fail before the last of the cuts.
+    faults.cut_after = [1_000_000, *([1] * 5)]
+    with client.open(bucket, key) as stream:
+        assert b"".join(stream) == DATA
+    assert faults.cut_after == []
 
 
 def test_a_stream_that_keeps_breaking_is_given_up(

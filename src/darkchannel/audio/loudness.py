@@ -46,13 +46,14 @@ class Processing:
         """The FFmpeg filters; the limiter runs at the rate of the encoders.
 
         ``latency=1`` makes up for its look-ahead, without which all would come 5 ms late;
-        ``level=0`` keeps it from a gain of its own.
+        ``level=0`` keeps it from a gain of its own.  Both encoders take planar floats: said
+        once here, it is not converted twice.
         """
         limit = 10 ** (self.ceiling_db / 20)
         return (
             f"volume={self.gain_db:.3f}dB:precision=float,aresample={sample_rate},"
             f"alimiter=limit={limit:.6f}:attack={ATTACK_MS}:release={RELEASE_MS}"
-            ":level=0:latency=1"
+            ":level=0:latency=1,aformat=sample_fmts=fltp"
         )
 
 

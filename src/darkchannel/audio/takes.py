@@ -125,8 +125,8 @@ def _silences(samples: npt.NDArray[np.float32], sample_rate: int) -> list[tuple[
     loud = float(np.percentile(powers, 90))
     quiet = powers < loud * 10 ** (-_QUIET_BELOW_SPEECH_DB / 10)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], quiet, [False])).astype(np.int8)))
-    seconds = hop / sample_rate
-    return [(edges[at] * seconds, edges[at + 1] * seconds) for at in range(0, len(edges), 2)]
+    times = [float(edge) * hop / sample_rate for edge in edges]
+    return list(zip(times[::2], times[1::2], strict=True))
 
 
 def _nearest_pause(quiet: list[tuple[float, float]], expected: float, reach: float) -> float:

@@ -84,7 +84,8 @@ def lay_out(plan: Plan, takes: Sequence[Take], preset: Preset, *, title: str) ->
         title: of the book; names what comes before the first chapter, if anything does.
 
     Raises:
-        MergeError: a take is missing, too many, of another chunk, empty or of another rate.
+        MergeError: a take is missing, too many, of another chunk, empty or of another rate, or
+            the plan's chapters do not fit its chunks.
     """
     _check(plan, takes)
     rate = takes[0].sample_rate
@@ -115,6 +116,11 @@ def _check(plan: Plan, takes: Sequence[Take]) -> None:
         if chunk is None:
             raise MergeError(f"expected {len(plan.chunks)} takes, found {len(takes)}")
         _check_take(chunk, take, takes[0].sample_rate)
+    first_chunks = [mark.first_chunk for mark in plan.chapters]
+    if not all(1 <= first <= len(plan.chunks) for first in first_chunks) or any(
+        later <= earlier for earlier, later in itertools.pairwise(first_chunks)
+    ):
+        raise MergeError("the plan's chapters do not begin at its chunks, one after the other")
 
 
 def _check_take(chunk: Chunk, take: Take, sample_rate: int) -> None:

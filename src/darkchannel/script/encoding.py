@@ -123,6 +123,11 @@ def _undecodable(data: bytes, encoding: str, error: UnicodeError) -> ScriptError
     where = f"line {_line(data, place)}: byte {place} ({byte}) is not {encoding.upper()}"
     if len(_CONTROL.findall(data)) * 50 > len(data):
         return ScriptError(f"{where}: the input is binary", remedy="give a text file")
+    if encoding == "utf-8" and not data[:place].isascii():
+        return ScriptError(
+            f"{where}, though what stands before it is: the file is damaged or cut off",
+            remedy="get the file again, or save it as UTF-8",
+        )
     better = _likely(data) if encoding == "utf-8" else None
     if better is None:
         return ScriptError(where, remedy="save the file as UTF-8, or name its --encoding")

@@ -147,14 +147,14 @@ class _Parser:
 
     def _refuse_doctype(self, *_: object) -> None:
         raise self._error(
-            self._offset(),
+            max(self._text.rfind("<!DOCTYPE", 0, self._offset() + 1), 0),
             "a document type or entity declaration is refused",
             "remove the <!DOCTYPE ...>; SSML needs none, and characters can stand for themselves",
         )
 
     def _error(self, offset: int, message: str, remedy: str = "") -> ScriptError:
         where = f"line {self._lines.line(offset)}, column {self._lines.column(offset)}"
-        return ScriptError(f"{where}: {message}", remedy=remedy)
+        return ScriptError(f"{where}: {message[:300]}", remedy=remedy)
 
     def _malformed(self, error: expat.ExpatError) -> ScriptError:
         byte = max(self._parser.ErrorByteIndex, 0)
@@ -175,6 +175,8 @@ class _Parser:
         if error.code == codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]:
             return self._error(offset, "text after </speak>", "put everything inside <speak>")
         if self._open:
+            if self._text.endswith("</", 0, offset):
+                offset -= 2
             name, start = self._open[-1]
             return self._error(
                 offset,

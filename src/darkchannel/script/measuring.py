@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
 
 from darkchannel.errors import ScriptError
-from darkchannel.models import Pronunciation, TokenCounter, Unspoken, Utterance
+from darkchannel.models import (
+    Pronunciation,
+    ScriptWarning,
+    TokenCounter,
+    Unspoken,
+    Utterance,
+)
 from darkchannel.script import clauses, hygiene, pauses, tempo
 from darkchannel.script.alignment import Alignment, Run
+from darkchannel.script.lines import LineTable
 from darkchannel.script.narration import Source
 
 _TOLERANCE = 1.25
@@ -31,12 +39,12 @@ class Measured:
     Attributes:
         parts: what is spoken, in order; empty when the engine has nothing to say.
         left_out: characters of the utterance that no part covers.
-        divided_word: characters of the longest word that had to be divided, or 0.
+        warnings: words that had to be divided.
     """
 
     parts: tuple[Part, ...]
-    left_out: tuple[Unspoken, ...]
-    divided_word: int = 0
+    left_out: tuple[Unspoken, ...] = ()
+    warnings: tuple[ScriptWarning, ...] = ()
 
 
 class Measure:
@@ -49,12 +57,16 @@ class Measure:
         count: tokens of an utterance.
         longest: the most tokens a chunk should have.
         max_tokens: the most the engine takes.
+        lines: of the input, for messages.
     """
 
-    def __init__(self, count: TokenCounter, *, longest: int, max_tokens: int) -> None:
+    def __init__(
+        self, count: TokenCounter, *, longest: int, max_tokens: int, lines: LineTable | None = None
+    ) -> None:
         self._count = count
         self.longest = longest
         self.max_tokens = max_tokens
+        self.lines = lines
         self.limit = min(max_tokens, int(longest * _TOLERANCE))
         # Longer ones must be divided anyway; counting them whole would only cost time.
         self.countable = 2 * self.limit
@@ -79,10 +91,12 @@ class Measure:
         if len(utterance.spoken) <= self.countable:
             tokens = self.tokens(utterance)
             if 0 < tokens <= self.limit:
-                return Measured((Part(utterance, tokens),), ())
+                return Measured((Part(utterance, tokens),))
             if tokens == 0:
                 return Measured((), tuple(_silent(utterance)))
-        return _Division(self, utterance, source or _own_source(utterance)).result()
+        if source is None or not source.says(utterance.spoken):
+            source = _own_source(utterance)
+        return _Division(self, utterance, source).result()
 
 
 class _Division:
@@ -94,7 +108,7 @@ class _Division:
         self._text = utterance.spoken
         self._alignment = source.alignment
         self._offset = source.start
-        self._divided_word = 0
+        self._warnings: list[ScriptWarning] = []
 
     def result(self) -> Measured:
         parts: list[Part] = []
@@ -108,80 +122,95 @@ class _Division:
                 parts.append(part)
             else:
                 left_out += _silent(part.utterance)
-        return Measured(tuple(parts), tuple(left_out), self._divided_word)
+        if parts:
+            last, tokens = parts[-1]
+            parts[-1] = Part(replace(last, pause_after=self._utterance.pause_after), tokens)
+        return Measured(tuple(parts), tuple(left_out), tuple(self._warnings))
 
     def _divide(self, start: int, end: int) -> Iterator[tuple[int, int, Part]]:
         """Pieces of ``[start, end)`` that are short enough, in order."""
         measure, length = self._measure, end - start
-        if length <= measure.countable:
-            utterance = self._part(start, end)
-            tokens = measure.tokens(utterance)
-            if tokens <= measure.limit:
-                yield start, end, Part(utterance, tokens)
-                return
-        else:
-            tokens = ceil(length * tempo.TOKENS_A_CHARACTER)
-        cuts = clauses.divide(
-            self._text[start:end],
-            tokens,
-            aim=measure.longest,
-            limit=measure.limit,
-            may_cut=lambda at: self._may_cut(start + at, start + at + 1),
-        )
-        if cuts:
-            pieces = [*((start + at, start + at + 1) for at in cuts), (end, end)]
-        elif length <= measure.countable and tokens <= measure.max_tokens:
-            yield start, end, Part(utterance, tokens)
+        part = self._counted(start, end) if length <= measure.countable else None
+        if part and part.tokens <= measure.limit:
+            yield start, end, part
             return
-        else:
-            pieces = [*((at, at) for at in self._letters(start, end, tokens)), (end, end)]
-        for stop, following in pieces:
+        tokens = part.tokens if part else ceil(length * tempo.TOKENS_A_CHARACTER)
+        cuts = self._spaces(start, end, tokens)
+        if not cuts:
+            if part is None and length <= 4 * measure.max_tokens:
+                part = self._counted(start, end)
+            if part and part.tokens <= measure.max_tokens:
+                yield start, end, part
+                return
+            cuts = self._letters(start, end, part.tokens if part else tokens)
+        for stop, following in [*cuts, (end, end)]:
             yield from self._divide(start, stop)
             start = following
 
-    def _letters(self, start: int, end: int, tokens: int) -> Iterator[int]:
-        """Places between characters at which to divide a word that is too long to be said."""
+    def _spaces(self, start: int, end: int, tokens: int) -> list[tuple[int, int]]:
+        """Where parts end and the next begin when words stay whole."""
+        cuts = clauses.divide(
+            self._text[start:end],
+            tokens,
+            aim=self._measure.longest,
+            limit=self._measure.limit,
+            may_cut=lambda at: self._may_cut(start + at, start + at + 1),
+        )
+        return [(start + at, start + at + 1) for at in cuts]
+
+    def _letters(self, start: int, end: int, tokens: int) -> list[tuple[int, int]]:
+        """The same for a word that is too long to be said at once."""
         step = ceil((end - start) / ceil(tokens / self._measure.longest))
-        place, found = start, False
+        cuts = []
+        place = start
         while end - place > step:
             place += step
             while place < end and not self._may_part(place):
                 place += 1
             if place < end:
-                found = True
-                yield place
-        if not found:
-            raise self._too_long(start, end)
-        self._divided_word = max(self._divided_word, end - start)
+                cuts.append((place, place))
+        line = self._line(start)
+        if not cuts:
+            raise ScriptError(
+                f"line {line}: {self._text[start:end][:30]!r} must be said in one piece but is "
+                f"more than the {self._measure.max_tokens} tokens the engine takes",
+                remedy="shorten the alias or the phonemes, or say-as fewer characters at once",
+            )
+        message = f"a word of {end - start} characters is more than the engine takes and is divided"
+        self._warnings.append(ScriptWarning(line, message))
+        return cuts
+
+    def _line(self, position: int) -> int:
+        lines = self._measure.lines
+        return lines.line(self._alignment.start(self._offset + position)) if lines else 1
 
     def _may_part(self, at: int) -> bool:
-        letter = self._text[at]
-        return not unicodedata.combining(letter) and self._may_cut(at, at)
+        return not unicodedata.combining(self._text[at]) and self._may_cut(at, at)
 
     def _may_cut(self, stop: int, following: int) -> bool:
         """Whether a part may end at ``stop`` and the next begin at ``following``."""
-        if any(given.start < following and stop < given.end for given in self._given):
+        given = self._utterance.pronunciations
+        at = bisect_right(given, stop, key=_end)
+        if at < len(given) and given[at].start < following:
             return False
         offset = self._offset
         return self._alignment.divisible(offset + stop - 1, offset + following)
 
-    @property
-    def _given(self) -> tuple[Pronunciation, ...]:
-        return self._utterance.pronunciations
+    def _counted(self, start: int, end: int) -> Part:
+        utterance = self._part(start, end)
+        return Part(utterance, self._measure.tokens(utterance))
 
     def _part(self, start: int, end: int) -> Utterance:
-        if (start, end) == (0, len(self._text)):
-            return self._utterance
         first, last = self._offset + start, self._offset + end
+        given = self._utterance.pronunciations
+        inside = given[bisect_right(given, start, key=_end) : bisect_left(given, end, key=_start)]
         return replace(
             self._utterance,
             text=self._alignment.written(first, last),
             spoken=self._text[start:end],
-            pause_after=self._utterance.pause_after if end == len(self._text) else pauses.CLAUSE,
+            pause_after=pauses.CLAUSE,
             pronunciations=tuple(
-                Pronunciation(given.start - start, given.end - start, given.ipa)
-                for given in self._given
-                if start <= given.start < end
+                Pronunciation(one.start - start, one.end - start, one.ipa) for one in inside
             ),
             spans=self._alignment.spans(first, last),
         )
@@ -192,12 +221,13 @@ class _Division:
         for span in self._alignment.spans_between(offset + stop - 1, offset + following):
             yield Unspoken(span, reason)
 
-    def _too_long(self, start: int, end: int) -> ScriptError:
-        return ScriptError(
-            f"{self._text[start:end][:30]!r} must be said in one piece but is more than "
-            f"the {self._measure.max_tokens} tokens the engine takes",
-            remedy="shorten the alias or the phonemes, or say-as fewer characters at once",
-        )
+
+def _start(given: Pronunciation) -> int:
+    return given.start
+
+
+def _end(given: Pronunciation) -> int:
+    return given.end
 
 
 def _silent(utterance: Utterance) -> Iterator[Unspoken]:

@@ -31,6 +31,10 @@ class Source(NamedTuple):
     alignment: Alignment
     start: int
 
+    def says(self, spoken: str) -> bool:
+        """Whether this is where ``spoken`` comes from."""
+        return self.alignment.spoken.startswith(spoken, self.start)
+
 
 @dataclass(frozen=True, slots=True)
 class AlignedScript(Script):
@@ -70,6 +74,11 @@ def _give_closing(segment: _Segment, run: Run) -> Run:
     return Run(run.start + cut, run.end, run.text[cut:])
 
 
+def _brief(message: str) -> str:
+    """A message that may quote the input, which may quote at any length."""
+    return message if len(message) <= 300 else message[:299] + "…"
+
+
 class Narration:
     """Collects what is said, with the pauses between, and what is not said.
 
@@ -90,17 +99,13 @@ class Narration:
         self._gap = 0.0
         self._asked: float | None = None
 
-    def line(self, offset: int) -> int:
-        """Line, from 1, of a character of the input."""
-        return self._lines.line(offset)
-
     def error(self, offset: int, message: str, remedy: str = "") -> ScriptError:
         """An error that names the line of a character of the input."""
-        return ScriptError(f"line {self.line(offset)}: {message}", remedy=remedy)
+        return ScriptError(f"line {self._lines.line(offset)}: {_brief(message)}", remedy=remedy)
 
     def warn(self, offset: int, message: str) -> None:
         """Note something doubtful; the same thing said again is only counted."""
-        self._warnings.setdefault(message, []).append(self.line(offset))
+        self._warnings.setdefault(_brief(message), []).append(self._lines.line(offset))
 
     def leave_out(self, start: int, end: int, reason: str) -> None:
         """Account for characters that are not spoken."""
@@ -160,7 +165,7 @@ class Narration:
     @property
     def titled_chapters(self) -> int:
         """How many chapters with a title there are so far."""
-        return sum(title is not None for title, _ in self._chapters)
+        return len(self._chapters) - (self._chapters[0][0] is None)
 
     def _open_chapter(self, title: str) -> None:
         begins = len(self._utterances)
@@ -180,7 +185,7 @@ class Narration:
                 self._utter(segment.style, alignment, start, end)
             else:
                 self._pass_over(alignment, start, end)
-        stops = _ENDS_WITH_STOP.search(alignment.spoken.rstrip(" ")) is not None
+        stops = _ENDS_WITH_STOP.search(alignment.spoken[-40:].rstrip(" ")) is not None
         if len(self._utterances) > before:
             complete = stops or segment.whole or segment.ends_sentence
             self._gap = pauses.SENTENCE if complete else pauses.CLAUSE

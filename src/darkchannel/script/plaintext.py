@@ -3,8 +3,9 @@
 Paragraphs stand between blank lines, and a single line break inside one is a space.  Many
 programs export one line for each paragraph instead, without blank lines; so a block is read
 line by line when most of its line breaks were made on purpose.  A break was made on purpose
-when a sentence ends there and the next word would still have fitted on the line, or the next
-line opens with a dialogue dash, or the file has lines far too long to have been wrapped.
+between items of a list, and where a sentence ends and the next word would still have fitted
+on the line, or the next line opens with a dialogue dash, or the file has lines far too long
+to have been wrapped.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ WIDEST_WRAP = 120
 
 _LINE = re.compile("([^\r\n\x85\u2028\u2029]*)(\r\n|[\r\n\x85\u2028\u2029]|\\Z)")
 _TAG = re.compile(r"</?(?:speak|break|prosody|voice|say-as|phoneme|p|s|div|span|br)\b[^<>]*>")
-_MOJIBAKE = re.compile("Ã[\x80-\xbf£©ª«¡§´µ¶º\u0192\u201c\u201a]|â€[\x9c\x9d\u0153\u2122\u201d]")
+_MOJIBAKE = re.compile("Ã[¡¢£§©ª\xad³´µº]|â€[\x9c\x9d\u0153\u2122\u201d]")
+_LOST = re.compile("\ufffd")
 _DASH = re.compile(r"[—–-] ?\S")
+_ITEM = re.compile(r"[—–•*-] ?\S|\d{1,3}[.)] ")
 
 
 def read_text(text: str, language: str) -> AlignedScript:
@@ -37,8 +40,10 @@ def read_text(text: str, language: str) -> AlignedScript:
     """
     narration = Narration(text)
     _doubt(text, narration)
-    reader = _TextReader(text, Style(language), narration)
-    for block in _blocks(text):
+    blocks = list(_blocks(text))
+    width = max(end - start for block in blocks for start, end in block)
+    reader = _TextReader(text, Style(language), narration, width)
+    for block in blocks:
         reader.read(block)
     narration.title = reader.title
     return narration.finish()
@@ -49,7 +54,7 @@ def _doubt(text: str, narration: Narration) -> None:
     for pattern, message in (
         (_TAG, "{!r} looks like a tag and is read as text; put SSML inside <speak>"),
         (_MOJIBAKE, "{!r} looks like UTF-8 that was once read as Latin-1"),
-        (re.compile("\ufffd"), "{!r} stands where a character was lost"),
+        (_LOST, "{!r} stands where a character was lost"),
     ):
         found = pattern.search(text)
         if found:
@@ -84,6 +89,11 @@ class _Line(NamedTuple):
     scene: bool
 
 
+def _stands_out(heading: Heading, at: int, lines: int) -> bool:
+    """Whether it is a heading even in a wrapped paragraph of so many lines."""
+    return heading.marked or (at == 0 and (lines == 1 or not heading.loose))
+
+
 def _subtitle(heading: Heading, lines: list[_Line], at: int, by_line: bool) -> _Line | None:
     """The line below a bare "Capítulo 3" that is its title."""
     if not heading.bare or at == len(lines) or not (by_line or at == len(lines) - 1):
@@ -97,12 +107,12 @@ def _subtitle(heading: Heading, lines: list[_Line], at: int, by_line: bool) -> _
 class _TextReader:
     """Reads block by block into a narration."""
 
-    def __init__(self, text: str, style: Style, narration: Narration) -> None:
+    def __init__(self, text: str, style: Style, narration: Narration, width: int) -> None:
         self._levels: list[tuple[int, str]] = []
         self._text = text
         self._style = style
         self._narration = narration
-        self._width = max((end - start for block in _blocks(text) for start, end in block))
+        self._width = width
 
     @property
     def title(self) -> str | None:
@@ -120,12 +130,7 @@ class _TextReader:
         numbered = enumerate(lines)
         for at, line in numbered:
             heading = line.heading
-            if (
-                heading
-                and not heading.marked
-                and not by_line
-                and (at or (heading.loose and lines[1:]))
-            ):
+            if heading and not (by_line or _stands_out(heading, at, len(lines))):
                 heading = None
             if heading or line.scene or by_line:
                 self._end(paragraph)
@@ -152,6 +157,8 @@ class _TextReader:
     def _is_meant(self, line: _Line, following: _Line) -> bool:
         """Whether the break between two lines was made on purpose."""
         if line.heading or line.scene:
+            return True
+        if _ITEM.match(line.text) and _ITEM.match(following.text):
             return True
         if not headings.ends_sentence(line.text):
             return False

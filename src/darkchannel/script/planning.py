@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from darkchannel.errors import InputError, ScriptError, SettingError
+from darkchannel.errors import ScriptError, SettingError
 from darkchannel.models import (
     ChapterMark,
     Chunk,
@@ -19,6 +19,7 @@ from darkchannel.models import (
     chunk_digest,
 )
 from darkchannel.script import accounting, chunking, pauses, tempo
+from darkchannel.script.casting import Casting
 from darkchannel.script.chunking import Counted
 from darkchannel.script.measuring import Measure
 from darkchannel.script.narration import AlignedScript, Source
@@ -58,8 +59,9 @@ def make_plan(
     """
     _check_settings(speed, max_tokens, target)
     longest = min(target[1], max_tokens)
-    casting = _Casting(script, resolve_voice, voice, speed)
-    sayings = _Sayings(script, Measure(count, longest=longest, max_tokens=max_tokens), casting)
+    casting = Casting(script, resolve_voice, voice, speed)
+    measure = Measure(count, longest=longest, max_tokens=max_tokens, lines=casting.lines)
+    sayings = _Sayings(script, measure, casting)
     counted = sayings.counted()
     groups = _groups(counted, casting, min(target[0], longest), longest)
     chunks = tuple(
@@ -91,61 +93,10 @@ def _check_settings(speed: float, max_tokens: int, target: tuple[int, int]) -> N
         )
 
 
-class _Casting:
-    """Who speaks an utterance, and how fast."""
-
-    def __init__(
-        self,
-        script: Script,
-        resolve_voice: Callable[[str | None, str], str],
-        voice: str | None,
-        speed: float,
-    ) -> None:
-        self._resolve = resolve_voice
-        self._voice = voice
-        self._speed = speed
-        self._lines = script.lines if isinstance(script, AlignedScript) else None
-        self._language = next(_utterances(script)).language
-        self._known: dict[tuple[str | None, str], str] = {}
-
-    def voice(self, utterance: Utterance) -> str:
-        """The engine's name of the voice that speaks it."""
-        asked = utterance.voice, utterance.language
-        if asked not in self._known:
-            try:
-                self._known[asked] = self._resolve(asked[0] or self._voice, asked[1])
-            except InputError as error:
-                raise self._located(error, utterance) from None
-        return self._known[asked]
-
-    def _located(self, error: InputError, utterance: Utterance) -> InputError:
-        """The same error with the line, where it is the text that asks for the voice."""
-        line = self.line(utterance)
-        if line is None or (utterance.voice is None and utterance.language == self._language):
-            return error
-        return type(error)(f"line {line}: {error.message}", remedy=error.remedy)
-
-    def line(self, utterance: Utterance) -> int | None:
-        """Where the utterance begins, from 1."""
-        return self._lines.line(utterance.spans[0].start) if self._lines else None
-
-    def wanted_speed(self, utterance: Utterance) -> float:
-        """Rate times speed, whether or not it can be had."""
-        return round(utterance.rate * self._speed, 6)
-
-    def speed(self, utterance: Utterance) -> float:
-        """Rate times speed, kept within bounds."""
-        return tempo.bounded(self.wanted_speed(utterance))
-
-    def part(self, utterance: Utterance) -> tuple[str, str, float]:
-        """All that a chunk never mixes."""
-        return self.voice(utterance), utterance.language, self.speed(utterance)
-
-
 class _Sayings:
     """The utterances of a script, counted, with what had to be left out or doubted."""
 
-    def __init__(self, script: Script, measure: Measure, casting: _Casting) -> None:
+    def __init__(self, script: Script, measure: Measure, casting: Casting) -> None:
         self.left_out: list[Unspoken] = []
         self.warnings: list[ScriptWarning] = []
         self._script = script
@@ -175,19 +126,10 @@ class _Sayings:
     def _take(
         self, spoken: list[Counted], chapter: int, utterance: Utterance, source: Source | None
     ) -> None:
-        try:
-            measured = self._measure.take(utterance, source)
-        except ScriptError as error:
-            line = self._casting.line(utterance)
-            raise ScriptError(f"line {line}: {error.message}", remedy=error.remedy) from None
+        measured = self._measure.take(utterance, source)
         self.left_out += measured.left_out
+        self.warnings += measured.warnings
         spoken += (Counted(*part, chapter) for part in measured.parts)
-        if measured.divided_word:
-            self._doubt(
-                utterance,
-                f"a word of {measured.divided_word} characters is more than the engine can say "
-                "at once and is divided",
-            )
         if not measured.parts:
             self._doubt(utterance, f"there is nothing to say in {utterance.spoken[:20]!r}")
             if spoken:
@@ -224,7 +166,7 @@ def _with_pause(counted: Counted, seconds: float) -> Counted:
 
 
 def _groups(
-    counted: list[Counted], casting: _Casting, shortest: int, longest: int
+    counted: list[Counted], casting: Casting, shortest: int, longest: int
 ) -> Iterator[Sequence[Counted]]:
     """The chunks' utterances: stretches that may be spoken together, and are not too long."""
     for _, same in groupby(counted, lambda one: (one.chapter, casting.part(one.utterance))):
@@ -238,7 +180,7 @@ def _groups(
             yield from chunking.group(stretch, shortest, longest)
 
 
-def _chunk(index: int, group: Sequence[Counted], casting: _Casting, engine: str) -> Chunk:
+def _chunk(index: int, group: Sequence[Counted], casting: Casting, engine: str) -> Chunk:
     utterances = tuple(one.utterance for one in group)
     voice, language, speed = casting.part(utterances[0])
     return Chunk(

@@ -9,7 +9,7 @@ from darkchannel.models import Script
 from darkchannel.script import encoding
 from darkchannel.script.lines import LineTable
 
-_SSML = re.compile(r"[\ufeff\s]*<(?:speak[\s/>]|\?xml\s)")
+_SSML = re.compile(r"[\ufeff\s]*<(?:speak(?![\w:.-])|\?xml\s)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

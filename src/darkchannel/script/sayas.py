@@ -134,7 +134,7 @@ def say_as(kind: str, form: str, text: str, language: str) -> str | None:
         return None
     if words is _ENGLISH and not language.lower().startswith("en-us") and len(language) > 2:
         words = words._replace(date_order="dmy")
-    return reading(text, form.strip().lower(), words)
+    return reading(text, form.strip().lower(), words) or None
 
 
 def _cardinal(text: str, _: str, words: _Words) -> str | None:
@@ -194,7 +194,12 @@ def _telephone(text: str, _: str, words: _Words) -> str | None:
 def _date(text: str, form: str, words: _Words) -> str | None:
     parts = re.findall(r"\d+", text)
     order = form or _date_order(parts, words)
-    if len(parts) != len(order) or not set(order) <= set("dmy") or len(set(order)) != len(order):
+    if (
+        not parts
+        or len(parts) != len(order)
+        or not set(order) <= set("dmy")
+        or len(set(order)) != len(order)
+    ):
         return None
     found = dict(zip(order, parts, strict=True))
     day, month, year = (found.get(part) for part in "dmy")

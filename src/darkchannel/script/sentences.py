@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from darkchannel.script.abbreviations import Abbreviation, lookup, often_first
 
 _STOP = re.compile(
-    r"(?P<stop>[.!?…‽]+(?: [.!?…]+)*)"
+    r"(?<![.!?…‽])(?P<stop>[.!?…‽]++(?: [.!?…‽]++)*)"
     r"(?:[\"'”’»)\]}*_]|\[\d{1,3}\]| »)*"
     r"(?= |$)"
 )
@@ -34,14 +34,14 @@ def split(text: str, language: str) -> Iterator[tuple[int, int]]:
         language: BCP 47 tag; decides between abbreviations that mean different things.
     """
     last_word = _last_speakable(text)
-    start = 0
+    start, word = 0, _next_word(text, 0)
     for match in _STOP.finditer(text):
         end = match.end()
         if end > last_word:
             break
-        if _ends_sentence(text, start, match, language):
+        if word < match.start() and _ends_sentence(text, start, match, language):
             yield _strip(text, start, end)
-            start = end
+            start, word = end, _next_word(text, end)
     if text.strip(" "):
         yield _strip(text, start, len(text))
 
@@ -54,6 +54,11 @@ def _strip(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+def _next_word(text: str, start: int) -> int:
+    match = _WORD.search(text, start)
+    return match.start() if match else len(text)
+
+
 def _last_speakable(text: str) -> int:
     for position in range(len(text) - 1, -1, -1):
         if text[position].isalnum():
@@ -63,8 +68,6 @@ def _last_speakable(text: str) -> int:
 
 def _ends_sentence(text: str, start: int, match: re.Match[str], language: str) -> bool:
     stop = match["stop"]
-    if _WORD.search(text, start, match.start()) is None:
-        return False
     ahead = _AHEAD.match(text, match.end())
     if ahead is None:
         return True

@@ -17,7 +17,7 @@ from darkchannel.script.narration import AlignedScript, Narration, Style
 from darkchannel.script.sayas import say_as
 
 _BLANK_LINES = re.compile(r"(?:\r\n|[\r\n])(?:[ \t]*(?:\r\n|[\r\n]))+")
-_CHAPTER = re.compile(r"chapter(?:\s*[:_-]\s*(?P<title>\S.*?)?)?\s*", re.IGNORECASE | re.DOTALL)
+_CHAPTER = re.compile(r"chapter(?: ?[:_-] ?(?P<title>.+)?)?", re.IGNORECASE)
 
 # Elements whose text is not part of the reading, and why it is left out.
 _SILENT = {"desc": "description", "metadata": "metadata", "meta": "metadata", "title": "metadata"}
@@ -267,10 +267,10 @@ class _Reader:
         return replace(inner, style=inner.style._replace(voice=names[0]))
 
     def _mark(self, tag: Token, inner: _Element) -> _Element:
-        match = _CHAPTER.fullmatch(tag.attributes.get("name", ""))
+        match = _CHAPTER.fullmatch(hygiene.clean(tag.attributes.get("name", "")))
         if match:
             self._end_paragraph()
-            title = hygiene.clean(match["title"] or str(self._narration.titled_chapters + 1))
+            title = match["title"] or str(self._narration.titled_chapters + 1)
             if title.isdecimal():
                 word = "Capítulo" if inner.style.language.startswith("pt") else "Chapter"
                 title = f"{word} {title}"

@@ -29,6 +29,10 @@ CLIENT_SECONDS = 3600
 """A client that takes longer is stuck; it has shorter limits of its own for a silent server."""
 
 
+_LAST_LINES, _LAST_CHARACTERS = 5, 400
+_DRAWING = str.maketrans("", "", "×╰─▶├│")
+
+
 class Package(NamedTuple):
     """One version of a package on a registry."""
 
@@ -100,8 +104,8 @@ def _from_npm(
     found: dict[str, Path] = {}
     with tarfile.open(archives[0]) as archive:
         for member in archive:
-            content = archive.extractfile(member) if member.name in paths else None
-            if content is None or not member.isfile():
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is None or member.name not in paths:
                 continue
             # Our own numbering: no name out of an archive ever becomes a path.
             found[member.name] = folder / f"{len(found)}.member"
@@ -181,13 +185,11 @@ def _run(command: list[str], package: Package, cwd: Path, on_tick: Callable[[], 
 
 
 def _last_words(log: Path) -> str:
-    """The most telling line of a client's log, without the credentials an address may hold."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    # npm ends with where its own log lies, and with that several lines of notices.
-    telling = [line for line in lines if line and "complete log of this run" not in line.lower()]
-    if not telling:
-        return "its client said nothing"
-    return re.sub(r"//[^/@\s]+@", "//", telling[-1])[:300]
+    """How a client ended, on one line, without the credentials an address may hold."""
+    lines = log.read_text(errors="replace").splitlines()
+    told = " ".join(" ".join(lines[-_LAST_LINES:]).translate(_DRAWING).split())
+    told = re.sub(r"//[^/@\s]+@", "//", told)
+    return told[-_LAST_CHARACTERS:] or "its client said nothing"
 
 
 @contextlib.contextmanager
@@ -196,9 +198,13 @@ def _reporting(
 ) -> Iterator[Callable[[], None]]:
     # The clients show their progress to terminals only; what they write grows as it arrives.
     before = _bytes_under(folder) + _bytes_under(cache)
+    most = 0
 
     def tick() -> None:
-        on_bytes(max(0, _bytes_under(folder) + _bytes_under(cache) - before))
+        nonlocal most
+        # Clients move and delete files of their own: what has arrived stays arrived.
+        most = max(most, _bytes_under(folder) + _bytes_under(cache) - before)
+        on_bytes(most)
 
     yield tick
 

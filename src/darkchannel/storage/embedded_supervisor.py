@@ -164,7 +164,9 @@ class Supervisor:
         # Another program may answer at a port until this server has found it taken and given up.
         time.sleep(SETTLE_SECONDS)
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._is_needed():
+        while time.monotonic() < deadline:
+            if not self._is_needed():
+                raise StartError("nobody waits for the server any more")
             if server.exit_code is not None:
                 return False
             if answers(self._state.ports["s3.port"]):

@@ -133,7 +133,9 @@ class JobLease:
         Raises:
             LeaseLostError, StoreUnavailableError: as :meth:`update`.
         """
-        if self._pending:
+        with self._write_lock:  # the heartbeat may be writing it at this moment, and may fail
+            done = not self._pending
+        if not done:
             self._write({}, None)
 
     def release(self) -> None:
@@ -188,6 +190,8 @@ class JobLease:
     ) -> Document:
         with self._write_lock:
             self._require_not_lost()
+            if keep and self._released:
+                raise LeaseLostError(f"the lease on job {self.job_id} was given back")
             with self._pending_lock:
                 pending, self._pending = self._pending, {}
             try:
@@ -199,11 +203,11 @@ class JobLease:
                     outages=outages,
                 )
             except (LeaseLostError, NotFoundError) as error:
-                self._lost = self._lost or not self._released
+                self._lost = True
                 if isinstance(error, LeaseLostError):
                     raise
                 raise LeaseLostError(f"job {self.job_id} was deleted") from error
-            except DarkChannelError:
+            except BaseException:  # Ctrl-C included: giving back still has to write it
                 with self._pending_lock:
                     self._pending = {**pending, **self._pending}
                 raise

@@ -21,7 +21,7 @@ _MONEY = re.compile(
     r"(?P<sign>[$£€])\s?(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<cents>\d{2})(?!\d))?"
     r"(?P<scale>(?:\.\d+)?\s(?:thousand|million|billion)\b)?"
 )
-_YEAR = re.compile(r"(?<![\w.,$£€-])(?P<century>1[1-9])(?P<year>\d{2})(?![\w,%]|\.\d)")
+_YEAR = re.compile(r"(?<![\w.,$£€-])(?P<century>1[1-9])(?P<year>\d{2})(?![\w%]|[.,]\d)")
 
 
 def read_out(text: str) -> str:
@@ -31,7 +31,7 @@ def read_out(text: str) -> str:
         text: NFC, with one kind of dash and apostrophe.
     """
     text = _INITIAL.sub(r"\1 ", _TITLE.sub(r"\1", text))
-    return _YEAR.sub(_year, _MONEY.sub(_money, text))
+    return _MONEY.sub(_money, _YEAR.sub(_year, text))
 
 
 def _money(found: re.Match[str]) -> str:

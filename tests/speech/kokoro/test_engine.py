@@ -1,0 +1,153 @@
+"""The Kokoro engine beyond what every engine does, on the real weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darkchannel.errors import EngineUnavailableError, SynthesisError
+from darkchannel.models import Pronunciation
+from darkchannel.speech.kokoro import engine as engine_module
+from darkchannel.speech.kokoro.edges import trim
+from darkchannel.speech.kokoro.engine import SAMPLE_RATE, KokoroEngine
+from darkchannel.speech.kokoro.vocabulary import SPACE
+from tests.speech.material import chunk_of, utterance
+
+PARAGRAPH = (
+    "O barco saiu antes do sol, com duas redes novas e um rádio velho.",
+    "— Não esqueça o café — disse a mãe, da porta.",
+    "Ele acenou sem olhar para trás.",
+)
+SOFT_EDGES = ("Foi fácil, fiz as três.", "Sim, senhor.", "Hoje há paz.")
+
+
+def test_a_new_engine_costs_nothing(tmp_path: Path) -> None:
+    """Making one, listing voices and counting tokens need no weights at all."""
+    engine = KokoroEngine(tmp_path / "nowhere", offline=True)
+    assert len(engine.voices) == 31
+    assert engine.resolve_voice(None, "en-GB") == "bf_emma"
+    assert engine.count_tokens(utterance(PARAGRAPH[0])) > 50
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_without_weights_offline_it_says_what_is_missing(tmp_path: Path) -> None:
+    """Speaking needs them: the error names the file and its place."""
+    engine = KokoroEngine(tmp_path, offline=True)
+    with pytest.raises(EngineUnavailableError) as refused:
+        next(engine.synthesize([chunk_of(engine, "Olá.")]))
+    assert "kokoro-v1.0.int8.onnx" in refused.value.message
+    assert str(tmp_path / "models" / "kokoro") in refused.value.message
+
+
+def test_the_fingerprint_names_all_that_decides_the_sound(tmp_path: Path) -> None:
+    """Weights, espeak-ng and the versions of phonemes and code are in it."""
+    assert KokoroEngine(tmp_path).fingerprint == ("kokoro-1-6e742170d309-espeak-1.52.0-phonemes-1")
+
+
+def test_tokens_of_a_chunk_are_those_of_its_utterances(tmp_path: Path) -> None:
+    """Utterances are phonemised alone and joined by one space, so that counts add up."""
+    engine = KokoroEngine(tmp_path)
+    apart = [engine.tokens(chunk_of(engine, text)) for text in PARAGRAPH[:2]]
+    assert engine.tokens(chunk_of(engine, *PARAGRAPH[:2])) == (*apart[0], SPACE, *apart[1])
+
+
+def test_a_given_pronunciation_changes_the_tokens_of_its_word_only(tmp_path: Path) -> None:
+    """The author's phonemes are what the model gets."""
+    engine = KokoroEngine(tmp_path)
+    text = "Ele mora em Itu hoje."
+    plain = engine.tokens(chunk_of(engine, text))
+    given = utterance(text, pronunciations=(Pronunciation(12, 15, "ˈitu"),))
+    changed = engine.tokens(chunk_of(engine, given))
+    assert changed != plain
+    assert changed[:8] == plain[:8]
+    assert changed[-6:] == plain[-6:]
+
+
+@pytest.mark.slow
+def test_a_paragraph_has_a_plausible_length_and_level(kokoro: KokoroEngine) -> None:
+    """50 to 90 ms for a token, loud enough to be heard, quiet enough not to be noise."""
+    chunk = chunk_of(kokoro, *PARAGRAPH)
+    speech = next(kokoro.synthesize([chunk]))
+    level = 20 * np.log10(np.sqrt(np.mean(speech.samples**2)))
+    assert 0.05 <= speech.seconds / chunk.tokens <= 0.09
+    assert -32 <= level <= -14
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tokens", [1, 510])
+def test_the_shortest_and_the_longest_chunk_are_spoken(kokoro: KokoroEngine, tokens: int) -> None:
+    """One phoneme is enough, and the limit itself is allowed."""
+    given = utterance("x", pronunciations=(Pronunciation(0, 1, "a" * tokens),))
+    chunk = chunk_of(kokoro, given, speed=2.0)
+    assert chunk.tokens == tokens
+    assert next(kokoro.synthesize([chunk])).seconds > 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("voice", "language"),
+    [("pf_dora", "pt-BR"), ("pm_alex", "pt-BR"), ("pm_santa", "pt-BR"), ("am_adam", "en-US")],
+)
+def test_trimming_loses_nothing_that_can_be_heard(
+    kokoro: KokoroEngine, voice: str, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is cut away carries less than a 100,000th of the energy, soft consonants kept."""
+    raw: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+
+    def spy(samples: np.ndarray[tuple[int], np.dtype[np.float32]], rate: int) -> object:
+        raw.append(samples)
+        return trim(samples, rate)
+
+    monkeypatch.setattr(engine_module, "trim", spy)
+    for text in SOFT_EDGES:
+        chunk = chunk_of(kokoro, text, voice=voice, language=language)
+        kept = next(kokoro.synthesize([chunk])).samples
+        scale = max(1.0, float(np.abs(trim(raw[-1], SAMPLE_RATE)).max()))
+        lost = np.sum(raw[-1] ** 2) - np.sum((kept * scale) ** 2)
+        assert lost / np.sum(raw[-1] ** 2) < 1e-5
+        assert len(kept) < len(raw[-1])
+
+
+class Broken:
+    """A runtime whose output is not speech."""
+
+    def __init__(self, output: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
+        self.output = output
+
+    def run(self, *_arguments: object) -> list[np.ndarray[tuple[int], np.dtype[np.float32]]]:
+        """One take, as broken as ever."""
+        return [self.output]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "output",
+    [np.full(9000, np.nan, np.float32), np.zeros(9000, np.float32), np.zeros(0, np.float32)],
+    ids=["not a number", "silence", "nothing"],
+)
+def test_output_that_is_not_speech_is_an_error(
+    kokoro: KokoroEngine,
+    output: np.ndarray[tuple[int], np.dtype[np.float32]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A broken take is refused, with the chunk's number."""
+    next(kokoro.synthesize([chunk_of(kokoro, "Olá.")]))
+    monkeypatch.setattr(kokoro, "_session", Broken(output))
+    with pytest.raises(SynthesisError) as refused:
+        next(kokoro.synthesize([chunk_of(kokoro, "Olá.", index=3)]))
+    assert refused.value.chunk == 3
+
+
+@pytest.mark.slow
+def test_a_take_beyond_full_scale_is_turned_down_not_clipped(
+    kokoro: KokoroEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shape stays; only its level goes down to full scale."""
+    next(kokoro.synthesize([chunk_of(kokoro, "Olá.")]))
+    wave = (1.5 * np.sin(np.arange(24_000) / 20)).astype(np.float32)
+    monkeypatch.setattr(kokoro, "_session", Broken(wave))
+    kept = next(kokoro.synthesize([chunk_of(kokoro, "Olá.")])).samples
+    assert np.abs(kept).max() == pytest.approx(1.0)
+    assert np.mean(np.abs(kept) > 0.999) < 0.05
