@@ -168,6 +168,18 @@ def test_ssml_is_said_completely(plan_text: Planner, parts: list[tuple[str, str]
         assert_says(plan_text(f"<speak>{text}</speak>"), " ".join(words))
 
 
+@thorough
+@given(any_text, st.sampled_from(["<speak>{}</speak>", "<speak>{}", "<?xml {}", "<speak {}/>"]))
+def test_no_text_breaks_the_reader_of_ssml(text: str, around: str) -> None:
+    """Malformed input is a ScriptError with a line, never anything else."""
+    document = around.replace("{}", text)
+    try:
+        script = read_script(document, ssml=True)
+    except ScriptError:
+        return
+    assert script.characters == len(document)
+
+
 def test_tags_comments_and_spaces_have_their_own_reasons() -> None:
     """Each kind of thing that is not spoken is told from the others."""
     text = "<speak><!-- oi --><?x y?><p>Olá.</p>\n<p>Tchau.</p><desc>foto</desc></speak>"

@@ -24,6 +24,15 @@ def test_utf_8_comes_through_unchanged(text: str) -> None:
         assert "nothing but whitespace" in error.message or "is empty" in error.message  # noqa: PT017
 
 
+@given(st.binary(max_size=60), st.sampled_from([None, "utf-16", "latin-1", "utf-8"]))
+def test_no_bytes_break_the_decoder(data: bytes, name: str | None) -> None:
+    """Bytes are text or a ScriptError that names a line."""
+    try:
+        decode(data, encoding=name)
+    except ScriptError as error:
+        assert error.message.startswith(("line ", "the input "))  # noqa: PT017
+
+
 def test_a_byte_order_mark_stays_the_first_character() -> None:
     """Offsets count the characters of the file as given."""
     assert decode(codecs.BOM_UTF8 + b"Oi.") == "\ufeffOi."

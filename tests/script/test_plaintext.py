@@ -60,6 +60,12 @@ def test_dialogue_without_blank_lines_is_read_line_by_line() -> None:
     assert len(paragraphs(text)) == 3
 
 
+def test_a_list_is_read_item_by_item() -> None:
+    """Each item is a paragraph, with or without a stop."""
+    assert len(paragraphs("Trouxe:\n\n- um lampião\n- duas mantas\n- pão")) == 4
+    assert len(paragraphs("1. um lampião\n2. duas mantas\n3. pão")) == 3
+
+
 def test_a_wrapped_line_that_happens_to_end_a_sentence_stays_in_its_paragraph() -> None:
     """A stop at the end of a full line is no reason for a paragraph."""
     text = (

@@ -189,6 +189,12 @@ def test_voice_language_and_rate_split_a_sentence() -> None:
     ]
 
 
+def test_a_change_inside_a_sentence_element_pauses_like_a_clause() -> None:
+    """A foreign word in the middle of <s> is no new sentence."""
+    body = '<s>Ele disse <lang xml:lang="en-US">hello</lang> e saiu</s><s>Fim</s>'
+    assert [u.pause_after for u in utterances(body)] == [0.12, 0.12, 0.3, 0.0]
+
+
 def test_the_root_and_any_element_may_name_a_language() -> None:
     """xml:lang holds until its element ends."""
     text = '<speak xml:lang="en-US"><p>One.</p><p xml:lang="pt-BR">Dois.</p><s>Three.</s></speak>'

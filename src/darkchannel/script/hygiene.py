@@ -98,8 +98,10 @@ def speakable(text: str) -> bool:
 
 
 def why_silent(text: str) -> str:
-    """The reason for which a text without letters and digits is not said."""
-    if any(unicodedata.category(character).startswith("S") for character in text):
+    """The reason for which a text is not said: it is only punctuation, or it cannot be."""
+    if speakable(text) or any(
+        unicodedata.category(character).startswith("S") for character in text
+    ):
         return "nothing to say"
     return "punctuation"
 

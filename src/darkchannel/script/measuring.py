@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 from darkchannel.errors import ScriptError
 from darkchannel.models import (
-    Pronunciation,
     ScriptWarning,
     TokenCounter,
     Unspoken,
     Utterance,
 )
 from darkchannel.script import clauses, hygiene, pauses, tempo
-from darkchannel.script.alignment import Alignment, Run
+from darkchannel.script.alignment import Alignment, Run, pronounced
 from darkchannel.script.lines import LineTable
 from darkchannel.script.narration import Source
 
@@ -39,7 +38,7 @@ class Measured:
     Attributes:
         parts: what is spoken, in order; empty when the engine has nothing to say.
         left_out: characters of the utterance that no part covers.
-        warnings: words that had to be divided.
+        warnings: a word that had to be divided, or something the engine cannot say.
     """
 
     parts: tuple[Part, ...]
@@ -92,8 +91,6 @@ class Measure:
             tokens = self.tokens(utterance)
             if 0 < tokens <= self.limit:
                 return Measured((Part(utterance, tokens),))
-            if tokens == 0:
-                return Measured((), tuple(_silent(utterance)))
         if source is None or not source.says(utterance.spoken):
             source = _own_source(utterance)
         return _Division(self, utterance, source).result()
@@ -120,8 +117,12 @@ class _Division:
             place = end
             if part.tokens:
                 parts.append(part)
-            else:
-                left_out += _silent(part.utterance)
+                continue
+            silent = part.utterance
+            reason = hygiene.why_silent(silent.spoken)
+            left_out += (Unspoken(span, reason) for span in silent.spans)
+            if reason != "punctuation":
+                self._warn(start, f"there is nothing to say in {silent.spoken[:20]!r}")
         if parts:
             last, tokens = parts[-1]
             parts[-1] = Part(replace(last, pause_after=self._utterance.pause_after), tokens)
@@ -169,16 +170,20 @@ class _Division:
                 place += 1
             if place < end:
                 cuts.append((place, place))
-        line = self._line(start)
         if not cuts:
+            said = self._text[start:end][:30]
             raise ScriptError(
-                f"line {line}: {self._text[start:end][:30]!r} must be said in one piece but is "
-                f"more than the {self._measure.max_tokens} tokens the engine takes",
+                f"line {self._line(start)}: {said!r} must be said in one piece but is more than "
+                f"the {self._measure.max_tokens} tokens the engine takes",
                 remedy="shorten the alias or the phonemes, or say-as fewer characters at once",
             )
-        message = f"a word of {end - start} characters is more than the engine takes and is divided"
-        self._warnings.append(ScriptWarning(line, message))
+        self._warn(start, f"a word of {end - start} characters is too long and is divided")
         return cuts
+
+    def _warn(self, position: int, message: str) -> None:
+        """Warn of what was found first; the rest of the utterance is likely the same."""
+        if not self._warnings:
+            self._warnings.append(ScriptWarning(self._line(position), message))
 
     def _line(self, position: int) -> int:
         lines = self._measure.lines
@@ -190,7 +195,7 @@ class _Division:
     def _may_cut(self, stop: int, following: int) -> bool:
         """Whether a part may end at ``stop`` and the next begin at ``following``."""
         given = self._utterance.pronunciations
-        at = bisect_right(given, stop, key=_end)
+        at = bisect_right(given, stop, key=lambda one: one.end)
         if at < len(given) and given[at].start < following:
             return False
         offset = self._offset
@@ -202,16 +207,12 @@ class _Division:
 
     def _part(self, start: int, end: int) -> Utterance:
         first, last = self._offset + start, self._offset + end
-        given = self._utterance.pronunciations
-        inside = given[bisect_right(given, start, key=_end) : bisect_left(given, end, key=_start)]
         return replace(
             self._utterance,
             text=self._alignment.written(first, last),
             spoken=self._text[start:end],
             pause_after=pauses.CLAUSE,
-            pronunciations=tuple(
-                Pronunciation(one.start - start, one.end - start, one.ipa) for one in inside
-            ),
+            pronunciations=pronounced(self._utterance.pronunciations, start, end),
             spans=self._alignment.spans(first, last),
         )
 
@@ -220,22 +221,6 @@ class _Division:
         offset = self._offset
         for span in self._alignment.spans_between(offset + stop - 1, offset + following):
             yield Unspoken(span, reason)
-
-
-def _start(given: Pronunciation) -> int:
-    return given.start
-
-
-def _end(given: Pronunciation) -> int:
-    return given.end
-
-
-def _silent(utterance: Utterance) -> Iterator[Unspoken]:
-    reason = hygiene.why_silent(utterance.spoken)
-    if hygiene.speakable(utterance.spoken):
-        reason = "nothing to say"
-    for span in utterance.spans:
-        yield Unspoken(span, reason)
 
 
 def _own_source(utterance: Utterance) -> Source:

@@ -187,8 +187,7 @@ class Narration:
                 self._pass_over(alignment, start, end)
         stops = _ENDS_WITH_STOP.search(alignment.spoken[-40:].rstrip(" ")) is not None
         if len(self._utterances) > before:
-            complete = stops or segment.whole or segment.ends_sentence
-            self._gap = pauses.SENTENCE if complete else pauses.CLAUSE
+            self._gap = pauses.SENTENCE if stops or segment.ends_sentence else pauses.CLAUSE
         elif stops or segment.ends_sentence:
             self._gap = max(self._gap, pauses.SENTENCE)
         if segment.pause is not None:

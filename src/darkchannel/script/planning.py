@@ -128,25 +128,24 @@ class _Sayings:
     ) -> None:
         measured = self._measure.take(utterance, source)
         self.left_out += measured.left_out
-        self.warnings += measured.warnings
+        for warning in measured.warnings:
+            self._doubt(*warning)
         spoken += (Counted(*part, chapter) for part in measured.parts)
         if not measured.parts:
-            self._doubt(utterance, f"there is nothing to say in {utterance.spoken[:20]!r}")
             if spoken:
                 pause = max(spoken[-1].utterance.pause_after, utterance.pause_after)
                 spoken[-1] = _with_pause(spoken[-1], pause)
-        wanted = self._casting.wanted_speed(utterance)
-        if wanted != self._casting.speed(utterance):
-            self._doubt(
-                utterance,
-                f"speed {wanted:g} is out of bounds; spoken at {self._casting.speed(utterance):g}",
-            )
+            return
+        wanted, speed = self._casting.wanted_speed(utterance), self._casting.speed(utterance)
+        if wanted != speed:
+            line = self._casting.line(utterance) or 1
+            self._doubt(line, f"speed {wanted:g} is out of bounds; spoken at {speed:g}")
 
-    def _doubt(self, utterance: Utterance, message: str) -> None:
+    def _doubt(self, line: int, message: str) -> None:
         """Warn, once for each message."""
         if message not in self._doubted:
             self._doubted.add(message)
-            self.warnings.append(ScriptWarning(self._casting.line(utterance) or 1, message))
+            self.warnings.append(ScriptWarning(line, message))
 
 
 def _utterances(script: Script) -> Iterator[Utterance]:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -95,16 +96,25 @@ def _from_npm(
     cache: Path,
     on_tick: Callable[[], None],
 ) -> dict[str, Path]:
-    command = [*_npm(cache), "pack", str(package), "--ignore-scripts", "--silent"]
+    command = [*_npm(cache), "pack", str(package), "--ignore-scripts", "--loglevel=error"]
     command += ["--cache", str(cache / "npm"), "--no-update-notifier"]
     _run(command, package, folder, on_tick)
     archives = list(folder.glob("*.tgz"))
     if len(archives) != 1:
         raise EngineUnavailableError(f"npm packed {package} into {len(archives)} files, not one")
+    try:
+        return _unpacked(archives[0], paths, folder)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise EngineUnavailableError(
+            f"{package} arrived as something that is not a package: {error}", remedy="try again"
+        ) from error
+
+
+def _unpacked(archive: Path, paths: Collection[str], folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    with tarfile.open(archives[0]) as archive:
-        for member in archive:
-            content = archive.extractfile(member) if member.isfile() else None
+    with tarfile.open(archive) as members:
+        for member in members:
+            content = members.extractfile(member) if member.isfile() else None
             if content is None or member.name not in paths:
                 continue
             # Our own numbering: no name out of an archive ever becomes a path.

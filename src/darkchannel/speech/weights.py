@@ -127,7 +127,8 @@ def fetch(
                 _Fetch(folder, source, on_progress).run(_missing(manifest, folder))
         except OSError as error:
             raise EngineUnavailableError(
-                f"the {manifest.name} files could not be written to {folder}: {error.strerror}",
+                f"the {manifest.name} files could not be written to {folder}: "
+                f"{error.strerror or error}",
                 remedy="make room there, or set DARKCHANNEL_DATA_DIR to another folder",
             ) from error
     return folder

@@ -208,9 +208,9 @@ def _start(folder: StoreFolder, lock: FileLock, deadline: float) -> None:
 
     read_end, write_end = os.pipe()
     try:
-        command = [sys.executable, "-P", "-m", _SUPERVISOR, folder.path, find_server()]
+        told = [str(folder.path), str(find_server()), str(lock.fd)]
         detaching = subprocess.Popen(
-            [*command, str(lock.fd)],
+            [sys.executable, "-P", "-m", _SUPERVISOR, *told],
             env={name: value for name, value in os.environ.items() if name in _INHERITED},
             stdin=subprocess.DEVNULL,
             stdout=write_end,

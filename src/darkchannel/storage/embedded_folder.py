@@ -28,6 +28,9 @@ from darkchannel.storage.embedded_ports import PORT_NAMES, Ports
 
 MAX_STATE_BYTES = 64 * 1024
 
+_TOO_MUCH = (OverflowError, RecursionError)
+"""What a number or a nesting beyond measure raises when it is read."""
+
 _held: set[int] = set()
 
 
@@ -127,6 +130,15 @@ class ServerState:
         return f"http://127.0.0.1:{self.ports['s3.port']}"
 
 
+def _is_sound(state: ServerState) -> bool:
+    keys = (state.credentials.access_key, state.credentials.secret_key)
+    return (
+        all(key.isascii() and key.isalnum() for key in keys)
+        and set(state.ports) == set(PORT_NAMES)
+        and all(0 < port < 2**16 for port in state.ports.values())
+    )
+
+
 def new_credentials() -> Credentials:
     """A random key pair of letters and digits, with 119 and 238 bits of randomness."""
     import secrets
@@ -194,15 +206,14 @@ class StoreFolder:
             with os.fdopen(open_private(self._state, os.O_RDONLY), "rb") as file:
                 raw = json.loads(file.read(MAX_STATE_BYTES))
             state = ServerState(
-                credentials=Credentials(str(raw["access_key"]), str(raw["secret_key"])),
-                ports={str(name): int(port) for name, port in raw["ports"].items()},
+                credentials=Credentials(raw["access_key"], raw["secret_key"]),
+                ports={name: int(port) for name, port in raw["ports"].items()},
                 ready=raw["ready"] is True,
                 pid=None if raw["pid"] is None else int(raw["pid"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return state if _is_sound(state) else None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, *_TOO_MUCH):
             return None
-        known = set(state.ports) == set(PORT_NAMES)
-        return state if known and all(0 < port < 2**16 for port in state.ports.values()) else None
 
     def write_state(self, state: ServerState) -> None:
         """Replace what is known of the server, at once or not at all.

@@ -69,6 +69,7 @@ def test_numbers_agree_with_a_feminine_noun(written: str, said: str) -> None:
         "o placar foi 2 a 1",
         "Capítulo 2",
         "3,5%",
+        "João 3:16",
         "a 2ª vez",
         "2.500",
         "século XIX",

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from darkchannel.errors import EngineUnavailableError, SynthesisError
+from darkchannel.errors import SynthesisError
 from darkchannel.models import Chunk, Utterance
 from darkchannel.speech import weights
 from darkchannel.speech.engine import Speech, Voice
 from darkchannel.speech.kokoro import espeak, phonemes, vocabulary
-from darkchannel.speech.kokoro.edges import trim
+from darkchannel.speech.kokoro.edges import Samples, trim
+from darkchannel.speech.kokoro.runtime import OnnxRuntime
 from darkchannel.speech.kokoro.weights import (
     KOKORO,
     STYLE_ROWS,
@@ -81,7 +82,7 @@ class KokoroEngine:
         self._on_progress = on_progress
         self._catalogue = VoiceCatalogue(VOICES, defaults=DEFAULT_VOICES, aliases=ALIASES)
         self._phonemizer = phonemes.Phonemizer()
-        self._session: Any = None
+        self._runtime: OnnxRuntime | None = None
         self._styles: dict[str, Style] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -123,7 +124,7 @@ class KokoroEngine:
 
     def close(self) -> None:
         """Let go of the weights; the next chunk loads them again."""
-        self._session = None
+        self._runtime = None
         self._styles.clear()
 
     def tokens(self, chunk: Chunk) -> tuple[int, ...]:
@@ -140,43 +141,18 @@ class KokoroEngine:
     def _speak(self, chunk: Chunk) -> Speech:
         voice = self.resolve_voice(chunk.voice, chunk.language)
         tokens = self.tokens(chunk)
-        self._load()
-        padded = [vocabulary.PADDING, *tokens, vocabulary.PADDING]
-        (audio,) = self._session.run(
-            None,
-            {
-                "tokens": np.array([padded], np.int64),
-                # A voice's rows are for 0 to 509 tokens: the longest chunk shares the last one.
-                "style": self._style(voice)[min(len(tokens), STYLE_ROWS - 1)][None],
-                "speed": np.array([chunk.speed], np.float32),
-            },
-        )
-        return Speech(_finished(audio.ravel(), chunk), SAMPLE_RATE)
-
-    def _load(self) -> None:
-        if self._session is not None:
-            return
-        folder = weights.fetch(
-            KOKORO, self._data_dir, offline=self._offline, on_progress=self._on_progress
-        )
+        if self._runtime is None:
+            folder = weights.fetch(
+                KOKORO, self._data_dir, offline=self._offline, on_progress=self._on_progress
+            )
+            self._runtime = OnnxRuntime(folder / WEIGHTS, threads=self._threads)
+        # A voice's rows are for 0 to 509 tokens: the longest chunk shares the last one.
+        style = self._style(voice)[min(len(tokens), STYLE_ROWS - 1)]
         try:
-            import onnxruntime
-        except ImportError as error:
-            raise EngineUnavailableError(
-                "onnxruntime, which computes the Kokoro voice, is not installed",
-                remedy="install it with `pip install darkchannel[kokoro]`",
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Chunks differ in length: plans of memory for each length cost 140 MB and no time less.
-        options.enable_mem_pattern = False
-        # A thread that waits leaves its core to the other workers.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            str(folder / WEIGHTS), options, providers=["CPUExecutionProvider"]
-        )
+            audio = self._runtime.run(tokens, style, chunk.speed)
+        except RuntimeError as error:
+            raise _unspeakable(chunk, f"could not be computed: {error}") from error
+        return Speech(_finished(audio, chunk), SAMPLE_RATE)
 
     def _style(self, voice: str) -> Style:
         if voice not in self._styles:
@@ -189,24 +165,24 @@ def _rebuild(data_dir: Path, threads: int, offline: bool) -> KokoroEngine:
     return KokoroEngine(data_dir, threads=threads, offline=offline)
 
 
-def _finished(audio: npt.NDArray[np.float32], chunk: Chunk) -> npt.NDArray[np.float32]:
+def _finished(audio: Samples, chunk: Chunk) -> Samples:
     """Trimmed, and within [-1, 1]: a take that goes beyond is turned down as a whole.
 
     Some voices peak up to 0.6 dB over full scale; clipping would distort what mastering can
     still place correctly.
     """
     if not np.isfinite(audio).all():
-        raise SynthesisError(
-            f"chunk {chunk.index} came out as something that is not sound",
-            remedy="change the sentence's wording a little",
-            chunk=chunk.index,
-        )
+        raise _unspeakable(chunk, "came out as something that is not sound")
     samples = trim(audio, SAMPLE_RATE)
     if len(samples) == 0:
-        raise SynthesisError(
-            f"chunk {chunk.index} came out silent: {chunk.text[:60]!r}",
-            remedy="change the sentence's wording a little",
-            chunk=chunk.index,
-        )
+        raise _unspeakable(chunk, f"came out silent: {chunk.text[:60]!r}")
     peak = float(np.abs(samples).max())
     return samples if peak <= 1.0 else samples / np.float32(peak)
+
+
+def _unspeakable(chunk: Chunk, reason: str) -> SynthesisError:
+    return SynthesisError(
+        f"chunk {chunk.index} {reason}",
+        remedy="change the sentence's wording a little",
+        chunk=chunk.index,
+    )

@@ -68,8 +68,12 @@ _MONEY = re.compile(
     r"(?P<scale>\s(?:milhão|milhões|bilhão|bilhões|mil)(?!\w))?"
 )
 _TIME = re.compile(
-    r"(?<![\d,.:])(?P<hour>[01]?\d|2[0-4])"
-    r"(?:\s?h\s?(?P<minute>[0-5]\d)?(?:\s?min)?(?!\w)|:(?P<colon>[0-5]\d)(?![\d:]))"
+    r"(?<![\d,.:])(?P<hour>[01]?\d|2[0-4])\s?h\s?(?P<minute>[0-5]\d)?(?:\s?min)?(?!\w)"
+)
+# With a colon it may also be a verse or a score; after these words it is the time of day.
+_CLOCK = re.compile(
+    r"(?<!\w)(?P<at>(?:às|as|das|até|desde) )(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\d:])",
+    re.IGNORECASE,
 )
 _DATE = re.compile(r"(?<![\d/])(?P<day>[0-3]?\d)/(?P<month>[01]?\d)/(?P<year>[12]\d{3})(?![\d/])")
 _RANGE = re.compile(r"(?<![\d—-])(\d{1,4})[—-](\d{1,4})(?![\d—-])")
@@ -121,6 +125,7 @@ def read_out(text: str) -> str:
     text = _MONEY.sub(_money, text)
     text = _DATE.sub(_date, text)
     text = _TIME.sub(_time, text)
+    text = _CLOCK.sub(lambda found: found["at"] + _time(found), text)
     text = _UNIT.sub(_unit, text)
     text = _RANGE.sub(_range, text)
     text = _DIGIT_HYPHEN.sub(" ", text)
@@ -169,7 +174,7 @@ def _date(found: re.Match[str]) -> str:
 def _time(found: re.Match[str]) -> str:
     hour = int(found["hour"])
     words = f"{cardinal(hour, feminine=True)} {'hora' if hour <= 1 else 'horas'}"
-    minute = int(found["minute"] or found["colon"] or 0)
+    minute = int(found["minute"] or 0)
     return f"{words} e {cardinal(minute)}" if minute else words
 
 
