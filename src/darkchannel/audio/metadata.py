@@ -80,7 +80,10 @@ def ffmetadata(title: str, language: str, chapters: Iterable[ChapterTime]) -> st
 
 
 def _value(text: str) -> str:
-    return re.sub(r"([=;#\\\n])", r"\\\1", _shortened(one_line(text)))
+    # FFmpeg takes a line break after any backslash, escaped or not, for part of the value: one
+    # at the end would swallow the next line of the file.
+    shown = _shortened(one_line(text)).rstrip("\\ ")
+    return re.sub(r"([=;#\\\n])", r"\\\1", shown)
 
 
 def _shortened(text: str) -> str:

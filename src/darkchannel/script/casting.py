@@ -1,4 +1,8 @@
-"""Which voice speaks an utterance, and how fast."""
+"""Which voice speaks an utterance, and how fast.
+
+Without a voice asked for, the whole text is read by one narrator: the engine's default for the
+language the text begins in.  A foreign phrase changes the pronunciation, not the person.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,8 @@ class Casting:
         asked = utterance.voice, utterance.language
         if asked not in self._known:
             try:
-                self._known[asked] = self._resolve(asked[0] or self._voice, asked[1])
+                narrator = self._voice or self._resolve(None, self._language)
+                self._known[asked] = self._resolve(asked[0] or narrator, asked[1])
             except InputError as error:
                 raise self._located(error, utterance) from None
         return self._known[asked]
