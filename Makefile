@@ -30,7 +30,7 @@ lint: sync ## Formatting, style, types and the layers of the design
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
-	$(RUN) lint-imports
+	$(RUN) lint-imports --no-cache
 
 format: sync ## Format the code
 	$(RUN) ruff format .

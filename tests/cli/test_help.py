@@ -32,7 +32,7 @@ COMMANDS = [
 
 def test_help_loads_nothing_heavy() -> None:
     """Help needs no store library, no arrays, no speech, no terminal painting."""
-    heavy = ("boto3", "botocore", "numpy", "onnxruntime", "phonemizer", "rich")
+    heavy = ("boto3", "botocore", "numpy", "onnxruntime", "espeakng_loader", "rich")
     code = (
         "import sys\n"
         "from darkchannel.cli import main\n"

@@ -106,6 +106,7 @@ class Engine(Protocol):
 
         Raises:
             UnknownLanguageError: the engine does not speak the utterance's language.
+            ScriptError: a pronunciation given by the author is not in its alphabet.
         """
         ...
 

@@ -30,7 +30,11 @@ FROM_ESPEAK: dict[str, Rules] = {
     "en-US": (*_ENGLISH, *_AMERICAN),
     "en-GB": (*_ENGLISH, *_BRITISH),
 }
-"""espeak-ng's symbols, ties included, and the model's, applied in this order (misaki 0.9)."""
+"""espeak-ng's symbols, ties included, and the model's, applied in this order (misaki 0.9).
+
+For Portuguese the ear hardly tells: of 1,078 words read by two voices Whisper base got 5.0 %
+wrong with these rules and 5.2 % with espeak-ng's symbols as they are.
+"""
 
 _KNOWN = frozenset(TOKEN_IDS)
 _SYLLABIC = re.compile(r"(\S)\u0329")
