@@ -6,6 +6,8 @@
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --no-sync
+# Most tests wait for a server or a process rather than for a core.
+PARALLEL := --numprocesses 3 --dist worksteal
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,9 +24,9 @@ demo: sync ## Render the example chapter to demo/capitulo.mp3, on real speech an
 	$(RUN) darkchannel render examples/capitulo.txt -o demo/capitulo.mp3
 
 test: sync ## Run the tests: the fast ones first, then those with speech and whole books
-	$(RUN) pytest -m "not acceptance and not slow"
+	$(RUN) pytest $(PARALLEL) -m "not acceptance and not slow"
 	$(RUN) darkchannel models fetch
-	$(RUN) pytest -m "slow and not acceptance"
+	$(RUN) pytest $(PARALLEL) -m "slow and not acceptance"
 
 lint: sync ## Formatting, style, types and the layers of the design
 	$(RUN) ruff format --check .

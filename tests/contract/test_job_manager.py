@@ -167,7 +167,10 @@ def test_of_many_creators_one_input_wins(jobs: JobManager, client: MinIOClient) 
         ({"voice": "x" * 9000}, InputError),
         ({"speed": float("nan")}, InputError),
     ],
-    ids=repr,
+    ids=[
+        *("job id", "format", "title", "surrogate", "revision", "lease"),
+        *("not JSON", "too long", "not a number"),
+    ],
 )
 def test_a_job_that_cannot_be_kept_is_refused(
     jobs: JobManager, change: dict[str, object], error: type[Exception]
