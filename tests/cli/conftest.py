@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from darkchannel.storage.embedded import embedded_store
 
 from darkchannel.config import Buckets, StoreConfig
+from darkchannel.storage import MinIOClient
+from darkchannel.storage.embedded import embedded_store
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -25,6 +26,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared_store(data_dir: Path) -> Iterator[StoreConfig]:
     """Keeps the embedded store up, so that each command need not start it anew."""
     with embedded_store(data_dir, Buckets()) as config:
+        MinIOClient(config).ensure_buckets()
         yield config
 
 

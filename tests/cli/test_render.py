@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from darkchannel.config import StoreConfig
+from darkchannel.storage import MinIOClient
 from tests.cli.conftest import Run
 
 TEXT = "# Um\n\nO farol acendeu às sete. — Chegou a hora — disse Clara.\n\nE partiram.\n"
@@ -226,13 +227,19 @@ def ends(group: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_a_signal_stops_cleanly_and_the_next_run_resumes(
-    run: Run, environment: dict[str, str], tmp_path: Path, stop: signal.Signals
+    run: Run,
+    environment: dict[str, str],
+    shared_store: StoreConfig,
+    tmp_path: Path,
+    stop: signal.Signals,
 ) -> None:
     """Ctrl-C (and SIGTERM) end with code 3 and no process left; the same command goes on."""
-    text = "\n\n".join(f"Frase {number} sob sinal {stop}." for number in range(300))
+    text = "\n\n".join(f"Frase {number} sob sinal {stop}." for number in range(150))
     source = write(tmp_path, text)
+    job_id = f"signal-{stop}"
+    command = ("render", source, *TONE, "--json", "--job-id", job_id)
     process = subprocess.Popen(
-        [sys.executable, "-m", "darkchannel", "render", source, *TONE, "--json"],
+        [sys.executable, "-m", "darkchannel", *command],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
@@ -240,16 +247,15 @@ def test_a_signal_stops_cleanly_and_the_next_run_resumes(
         text=True,
         start_new_session=True,
     )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("rendering"):
-            break
-    time.sleep(0.7)
+    client = MinIOClient(shared_store)
+    while next(client.list(shared_store.buckets.jobs, f"{job_id}/chunks/"), None) is None:
+        assert process.poll() is None
+        time.sleep(0.1)
     os.killpg(process.pid, stop)
     out, _ = process.communicate(timeout=10)
     assert process.returncode == 3
     assert json.loads(out)["error"]["type"] == "Cancelled"
     assert ends(process.pid)
-    result = json.loads(run("render", source, *TONE, "--json").stdout)
-    assert result["chunks_total"] == 300
+    result = json.loads(run(*command).stdout)
+    assert result["chunks_total"] == 150
     assert result["chunks_reused"] > 0

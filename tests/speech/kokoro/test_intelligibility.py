@@ -1,13 +1,13 @@
 """Somebody who never saw the text can write it down from hearing it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from darkchannel.production.planning import plan_text
+from darkchannel.production.request import RenderOptions
 from darkchannel.speech.kokoro.engine import KokoroEngine
-from tests.speech.material import chunk_of
 from tests.speech.whisper import transcribe, word_error_rate, words
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "capitulo.txt"
@@ -17,25 +17,26 @@ ENGLISH = (
 )
 
 
-def demo_paragraphs() -> tuple[str, ...]:
-    """The first paragraphs of the demo, with narration, numbers, names and dialogue."""
-    return tuple(EXAMPLE.read_text(encoding="utf-8").split("\n\n")[1:5])
+def demo_paragraphs() -> list[str]:
+    """The first paragraphs of the demo: narration, numbers, names and dialogue."""
+    return EXAMPLE.read_text(encoding="utf-8").split("\n\n")[1:4]
 
 
-def read(engine: KokoroEngine, sentences: Sequence[str], language: str) -> str:
-    """One after the other aloud, with pauses, and what was heard."""
-    pause = np.zeros(engine.sample_rate * 4 // 10, np.float32)
-    chunks = [chunk_of(engine, text, language=language) for text in sentences]
-    sound = [piece for speech in engine.synthesize(chunks) for piece in (speech.samples, pause)]
+def read(engine: KokoroEngine, text: str, language: str) -> str:
+    """A text as it would be rendered, pauses and all, and what was heard."""
+    plan = plan_text(text.encode(), RenderOptions(language=language), engine)
+    sound = []
+    for chunk, speech in zip(plan.chunks, engine.synthesize(plan.chunks), strict=True):
+        pause = np.zeros(round(engine.sample_rate * chunk.pause_after), np.float32)
+        sound += [speech.samples, pause]
     return transcribe(np.concatenate(sound), engine.sample_rate, language[:2])
 
 
 @pytest.mark.slow
 def test_the_demo_is_understood(kokoro: KokoroEngine) -> None:
     """Of the first 90 words or so of the demo chapter at most 6 % are heard wrongly."""
-    paragraphs = demo_paragraphs()
-    said = " ".join(paragraphs)
-    heard = read(kokoro, paragraphs, "pt-BR")
+    said = "\n\n".join(demo_paragraphs())
+    heard = read(kokoro, said, "pt-BR")
     assert len(words(said)) >= 75
     assert word_error_rate(said, heard) <= 0.06, heard
 
@@ -43,7 +44,7 @@ def test_the_demo_is_understood(kokoro: KokoroEngine) -> None:
 @pytest.mark.slow
 def test_english_is_understood(kokoro: KokoroEngine) -> None:
     """Likewise for the second language."""
-    heard = read(kokoro, ENGLISH, "en-US")
+    heard = read(kokoro, " ".join(ENGLISH), "en-US")
     assert word_error_rate(" ".join(ENGLISH), heard) <= 0.06, heard
 
 
