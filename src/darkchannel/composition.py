@@ -126,10 +126,23 @@ def open_store(settings: Settings) -> Iterator[StoreConfig]:
         yield settings.store
         return
     from darkchannel.storage.embedded import embedded_store
+    from darkchannel.storage.retry import retrying
 
     with embedded_store(settings.data_dir, settings.buckets) as config:
-        MinIOClient(config).ensure_buckets()
+        client = MinIOClient(config)
+        client.ensure_buckets()
+        retrying(lambda: _prove_writable(client, config.buckets.temp))
         yield config
+
+
+def _prove_writable(client: MinIOClient, bucket: str) -> None:
+    """Make sure that a server just started finds its data.
+
+    SeaweedFS answers a moment before its volumes have reported in; until then what was written
+    earlier reads as an internal error.  Writing and reading a few bytes needs a volume.
+    """
+    client.put(bucket, ".ready", b"ready")
+    client.get(bucket, ".ready")
 
 
 @contextmanager

@@ -11,9 +11,8 @@ from darkchannel.audio.takes import check_take
 from darkchannel.config import Buckets
 from darkchannel.errors import IntegrityError, MergeError, NotFoundError
 from darkchannel.models import Chunk, Take
-from darkchannel.production.worker import STORE_PATIENCE_SECONDS
+from darkchannel.production.patience import patiently
 from darkchannel.storage import MinIOClient
-from darkchannel.storage.retry import retrying
 
 _READS_AHEAD = 8
 
@@ -72,11 +71,7 @@ def find_broken_takes(
 
 def _read(client: MinIOClient, bucket: str, take: Take) -> bytes:
     try:
-        data = retrying(
-            lambda: client.get(bucket, take.key).data,
-            attempts=None,
-            deadline=STORE_PATIENCE_SECONDS,
-        )
+        data = patiently(lambda: client.get(bucket, take.key).data)
     except NotFoundError as error:
         raise MergeError(
             f"the take of chunk {take.index} is missing from the store", chunk=take.index

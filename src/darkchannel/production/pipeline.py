@@ -22,6 +22,7 @@ from darkchannel.errors import (
 )
 from darkchannel.models import Chunk, JobStatus, Plan, Take
 from darkchannel.production.gate import find_broken_takes, read_takes
+from darkchannel.production.patience import patiently
 from darkchannel.production.planning import plan_text
 from darkchannel.production.progress import OnProgress, Progress, ignore_progress
 from darkchannel.production.publishing import (
@@ -269,12 +270,8 @@ class _Run:
             self.lease.update(**fields, chunks_completed=len(self.takes))
 
     def _render(self, chunks: tuple[Chunk, ...]) -> None:
-        existing = {
-            info.key
-            for info in self.parts.client.list(
-                self.parts.store.buckets.jobs, chunks_prefix(self.job_id)
-            )
-        }
+        bucket, prefix = self.parts.store.buckets.jobs, chunks_prefix(self.job_id)
+        existing = patiently(lambda: {info.key for info in self.parts.client.list(bucket, prefix)})
 
         def task(chunk: Chunk, again: bool) -> TakeTask:
             return TakeTask(

@@ -9,12 +9,14 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from darkchannel.audio.mastering import MasteredBook
 from darkchannel.config import Buckets
 from darkchannel.errors import NotFoundError, OutputError
+from darkchannel.production.patience import patiently
 from darkchannel.storage import MinIOClient
 from darkchannel.storage.keys import final_key, output_key, safe_name
 
@@ -69,10 +71,14 @@ def publish(
     Publishing again overwrites only what the same job published: names in the output bucket
     carry the job's id, so that two books of one title and day stay apart.
     """
-    for kind, path in book.files.items():
+
+    def put(kind: str, path: Path) -> None:
         final = final_key(job_id, _FINAL_NAMES[kind])
         client.upload_file(path, buckets.jobs, final, content_type=_CONTENT_TYPES[kind])
         client.copy(buckets.jobs, final, buckets.output, _output_key(job_id, metadata, kind))
+
+    for kind, path in book.files.items():
+        patiently(partial(put, kind, path))
     key = _output_key(job_id, metadata, "mp3")
     return FinishedBook(
         output_key=key,

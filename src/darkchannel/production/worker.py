@@ -9,25 +9,19 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from darkchannel.audio.takes import check_take, sentence_starts
 from darkchannel.audio.wav import encode_wav
 from darkchannel.config import StoreConfig
 from darkchannel.errors import NotFoundError
 from darkchannel.models import Chunk, Take
+from darkchannel.production.patience import patiently
 from darkchannel.speech.engine import Engine, Speech
 from darkchannel.storage import MinIOClient
 from darkchannel.storage.keys import chunk_key, take_cache_key
 from darkchannel.storage.objects import ObjectInfo
-from darkchannel.storage.retry import retrying
-
-T = TypeVar("T")
-
-STORE_PATIENCE_SECONDS = 60.0
-"""How long a worker waits for a store that went away before it gives its take up."""
 
 
 class EngineFactory(Protocol):
@@ -68,7 +62,7 @@ def make_take(task: TakeTask) -> Take:
     Raises:
         SynthesisError, EngineUnavailableError: the engine cannot speak the chunk.
         MergeError: what the engine said cannot be a reading of the chunk.
-        StoreUnavailableError: the store stayed away for :data:`STORE_PATIENCE_SECONDS`.
+        StoreUnavailableError: the store stayed away for too long.
         StoreError: the store refused.
     """
     client = _client(task.store)
@@ -85,11 +79,9 @@ def make_take(task: TakeTask) -> Take:
             return replace(take, key=key)
     take, data = _render(task, key)
     facts = describe_take(take)
-    _patiently(
-        lambda: client.put(buckets.jobs, key, data, content_type="audio/wav", metadata=facts)
-    )
+    patiently(lambda: client.put(buckets.jobs, key, data, content_type="audio/wav", metadata=facts))
     if task.use_cache:
-        _patiently(lambda: client.copy(buckets.jobs, key, buckets.temp, cache_key))
+        patiently(lambda: client.copy(buckets.jobs, key, buckets.temp, cache_key))
     return take
 
 
@@ -127,7 +119,7 @@ def take_of_object(info: ObjectInfo, chunk: Chunk) -> Take | None:
 
 def _find(client: MinIOClient, bucket: str, key: str, chunk: Chunk) -> Take | None:
     try:
-        return take_of_object(_patiently(lambda: client.head(bucket, key)), chunk)
+        return take_of_object(patiently(lambda: client.head(bucket, key)), chunk)
     except NotFoundError:
         return None
 
@@ -136,7 +128,7 @@ def _copied(
     client: MinIOClient, from_bucket: str, from_key: str, to_bucket: str, to_key: str
 ) -> bool:
     try:
-        _patiently(lambda: client.copy(from_bucket, from_key, to_bucket, to_key))
+        patiently(lambda: client.copy(from_bucket, from_key, to_bucket, to_key))
     except NotFoundError:  # it expired since we looked
         return False
     return True
@@ -163,10 +155,6 @@ def _sentence_starts(speech: Speech, chunk: Chunk) -> tuple[float, ...]:
         return speech.utterance_starts
     weights = [float(len(utterance.spoken)) for utterance in chunk.utterances]
     return sentence_starts(speech.samples, speech.sample_rate, weights)
-
-
-def _patiently(call: Callable[[], T]) -> T:
-    return retrying(call, attempts=None, deadline=STORE_PATIENCE_SECONDS)
 
 
 def _engine(make_engine: EngineFactory) -> Engine:
