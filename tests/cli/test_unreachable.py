@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,36 +17,26 @@ def source(tmp_path: Path) -> str:
     return "a.txt"
 
 
+def render_on(run: Run, source: str, endpoint: str) -> subprocess.CompletedProcess[str]:
+    """Render on a store at an address, with keys it does not know."""
+    env = {
+        "MINIO_ENDPOINT": endpoint,
+        "MINIO_ACCESS_KEY": "someone",
+        "MINIO_SECRET_KEY": "very-secret-indeed",
+    }
+    return run("render", source, "--engine", "tone", env=env)
+
+
 def test_a_store_that_is_not_there(run: Run, source: str) -> None:
     """Nothing listening at the endpoint ends with code 4, naming the endpoint."""
-    done = run(
-        "render",
-        source,
-        "--engine",
-        "tone",
-        env={
-            "MINIO_ENDPOINT": "http://127.0.0.1:1",
-            "MINIO_ACCESS_KEY": "someone",
-            "MINIO_SECRET_KEY": "something",
-        },
-    )
+    done = render_on(run, source, "http://127.0.0.1:1")
     assert done.returncode == 4
     assert "127.0.0.1:1" in done.stderr
 
 
 def test_wrong_credentials(run: Run, source: str, shared_store: StoreConfig) -> None:
     """A store that refuses the keys ends with code 4; the secret is not repeated."""
-    done = run(
-        "render",
-        source,
-        "--engine",
-        "tone",
-        env={
-            "MINIO_ENDPOINT": shared_store.endpoint,
-            "MINIO_ACCESS_KEY": "someone",
-            "MINIO_SECRET_KEY": "very-secret-indeed",
-        },
-    )
+    done = render_on(run, source, shared_store.endpoint)
     assert done.returncode == 4
     assert "very-secret-indeed" not in done.stdout + done.stderr
 
