@@ -29,8 +29,8 @@ test: sync ## Run the tests: the fast ones first, then those with speech and who
 	$(RUN) pytest $(PARALLEL) -m "slow and not acceptance"
 
 lint: sync ## Formatting, style, types and the layers of the design
-	$(RUN) ruff format --check .
-	$(RUN) ruff check .
+	$(RUN) ruff format --no-cache --check .
+	$(RUN) ruff check --no-cache .
 	$(RUN) mypy
 	$(RUN) lint-imports --no-cache
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from darkchannel.storage.embedded import embedded_store
 
 from darkchannel.config import Buckets
 from darkchannel.storage import MinIOClient
+from darkchannel.storage.embedded import embedded_store
 from tests.faults.conftest import Start, finish
 from tests.production.test_pipeline import hear
 
