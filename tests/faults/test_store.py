@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.faults.conftest import Start, finish, wait_for_line
 from tests.production.test_pipeline import hear
-
-
-def servers_of(data_dir: Path) -> list[psutil.Process]:
-    """The store's server processes on a data directory."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if "mini" in (process.info["cmdline"] or ())
-        and any(str(data_dir) in part for part in process.info["cmdline"])
-    ]
+from tests.storage.embedded_processes import processes, server, wait_for
 
 
 @pytest.mark.slow
@@ -33,10 +25,34 @@ def test_a_store_killed_mid_job_comes_back(start: Start, data_dir: Path, tmp_pat
     process = start("render", "book.txt", "--engine", "tone", "--json")
     wait_for_line(process, "rendering")
     time.sleep(0.8)
-    for server in servers_of(data_dir):
-        server.kill()
+    server(data_dir).kill()
     result = finish(process)
     assert result["chunks_total"] == 200
+    assert hear(tmp_path / "book.mp3") == sentences
+
+
+@pytest.mark.slow
+def test_ctrl_c_does_not_wait_for_a_store_that_hangs(
+    start: Start, data_dir: Path, tmp_path: Path
+) -> None:
+    """With the server stopped dead, Ctrl-C still ends the command soon, with its last words."""
+    sentences = [f"Frase {number} da loja parada." for number in range(1, 201)]
+    (tmp_path / "book.txt").write_text("\n\n".join(sentences), encoding="utf-8")
+    process = start("render", "book.txt", "--engine", "tone", "--json")
+    wait_for_line(process, "rendering")
+    time.sleep(0.8)
+    hung = server(data_dir)
+    hung.suspend()
+    try:
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+    finally:
+        hung.resume()
+    assert process.returncode == 3
+    assert json.loads(out)["error"]["type"] == "Cancelled"
+    assert "run the same command again" in err
+    finish(start("render", "book.txt", "--engine", "tone", "--json"))
     assert hear(tmp_path / "book.mp3") == sentences
 
 
@@ -44,11 +60,10 @@ def test_a_store_killed_mid_job_comes_back(start: Start, data_dir: Path, tmp_pat
 def test_nothing_is_left_running(start: Start, data_dir: Path, tmp_path: Path) -> None:
     """After the last command has ended no process of the store remains."""
     (tmp_path / "book.txt").write_text("Uma frase.", encoding="utf-8")
-    finish(start("render", "book.txt", "--engine", "tone", "--json"))
-    deadline = time.monotonic() + 20
-    while servers_of(data_dir) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert servers_of(data_dir) == []
+    process = start("render", "book.txt", "--engine", "tone", "--json")
+    assert wait_for(lambda: processes(data_dir) != [])
+    finish(process)
+    assert wait_for(lambda: processes(data_dir) == [])
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -133,15 +132,6 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def stop_on_signals() -> None:
-    """Let SIGTERM end a command as Ctrl-C does: cleanly."""
-
-    def stop(_number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
-
-
 def report_error(error: BaseException, *, debug: bool) -> int:
     """Say what went wrong in one line, and return the exit code for it."""
     if isinstance(error, SystemExit):
@@ -154,10 +144,15 @@ def report_error(error: BaseException, *, debug: bool) -> int:
         error.show()
         return error.exit_code
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        click.echo("cancelled; run the same command again to go on", err=True)
-        return CANCELLED
+        return report_cancelled()
     click.echo(f"error: {describe_error(error)}", err=True)
     return error.exit_code if isinstance(error, DarkChannelError) else 1
+
+
+def report_cancelled() -> int:
+    """Say that a command was stopped, and return the exit code for it."""
+    click.echo("cancelled; run the same command again to go on", err=True)
+    return CANCELLED
 
 
 def describe_error(error: BaseException) -> str:

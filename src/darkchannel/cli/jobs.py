@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from darkchannel.cli.console import Console, print_json, stop_on_signals
+from darkchannel.cli.console import Console, print_json
 from darkchannel.cli.render import LINK_SECONDS, failures_as_json
 from darkchannel.config import Settings
 from darkchannel.errors import JobError
@@ -86,7 +86,6 @@ def resume(
     """Go on with a job that failed, was cancelled or was left behind."""
     from darkchannel.composition import open_jobs
 
-    stop_on_signals()
     settings = Settings.from_environment()
     if output is None and settings.store is None:
         output = Path(f"{job_id}.mp3")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from darkchannel.cli.console import Console, print_json, stop_on_signals
+from darkchannel.cli.console import Console, print_json, report_cancelled
+from darkchannel.cli.stopping import stop_on_signals
 from darkchannel.config import Settings
 
 if TYPE_CHECKING:
@@ -86,7 +88,6 @@ def render(
     from darkchannel.composition import bounded, input_format, read_input
     from darkchannel.production.request import RenderOptions, RenderRequest
 
-    stop_on_signals()
     from_stdin = str(source) == "-"
     with failures_as_json(console, enabled=as_json) as run:
         data = bounded(sys.stdin.buffer.read(), "the input") if from_stdin else read_input(source)
@@ -116,6 +117,7 @@ class Run:
     console: Console
     as_json: bool
     job_id: str | None = None
+    _untold: threading.Lock = field(default_factory=threading.Lock)
 
     def produce(
         self,
@@ -144,27 +146,41 @@ class Run:
                 )
         present(result, link, self.console, as_json=self.as_json)
 
+    def tell_failure(self, error: BaseException) -> None:
+        """One JSON object on stdout, once, where that was asked for."""
+        if not self.as_json or not self._untold.acquire(blocking=False):
+            return
+        cancelled = isinstance(error, KeyboardInterrupt)
+        print_json(
+            {
+                "success": False,
+                "job_id": self.job_id,
+                "error": {
+                    "type": "Cancelled" if cancelled else type(error).__name__,
+                    "message": "cancelled" if cancelled else str(error),
+                    "chunk": getattr(error, "chunk", None),
+                },
+            }
+        )
+
+    def tell_cancelled(self) -> int:
+        """The last words of a run that hangs while it stops."""
+        self.tell_failure(KeyboardInterrupt())
+        return report_cancelled()
+
 
 @contextmanager
 def failures_as_json(console: Console, *, enabled: bool) -> Iterator[Run]:
-    """Let a failure end as one JSON object on stdout as well, where that was asked for."""
+    """Let a failure end as one JSON object on stdout as well, where that was asked for.
+
+    Ctrl-C and SIGTERM are failures too, and end the command soon even if the store hangs.
+    """
     run = Run(console, enabled)
+    stop_on_signals(run.tell_cancelled)
     try:
         yield run
     except (Exception, KeyboardInterrupt) as error:
-        if enabled:
-            cancelled = isinstance(error, KeyboardInterrupt)
-            print_json(
-                {
-                    "success": False,
-                    "job_id": run.job_id,
-                    "error": {
-                        "type": "Cancelled" if cancelled else type(error).__name__,
-                        "message": "cancelled" if cancelled else str(error),
-                        "chunk": getattr(error, "chunk", None),
-                    },
-                }
-            )
+        run.tell_failure(error)
         raise
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from darkchannel.cli.console import print_json, stop_on_signals
+from darkchannel.cli.console import print_json
+from darkchannel.cli.stopping import stop_on_signals
 from darkchannel.config import Settings
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -56,7 +56,8 @@ def render_takes(
                 raise EngineUnavailableError(
                     f"speech workers died {POOL_ATTEMPTS} times, the last at chunk "
                     f"{min(missing, default=0)} or after",
-                    remedy="see whether memory ran out; try --workers 1",
+                    remedy="see whether memory ran out, or try one worker; a script of your own"
+                    " that calls this needs `if __name__ == '__main__':` around it",
                 ) from error
 
 

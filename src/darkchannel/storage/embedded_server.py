@@ -87,6 +87,10 @@ class Server:
         """
         # Options of an earlier start would override those of this one.
         (data / "mini.options").unlink(missing_ok=True)
+        # The election log of a master that has no peers: what it knows comes back with the volumes'
+        # first report, and a master that resumes it wakes up a thousand times a second for ever.
+        for election_log in data.glob("m[0-9]*"):
+            shutil.rmtree(election_log)
         process = subprocess.Popen(
             [str(program), "mini", *_options(ports)],
             cwd=data,
