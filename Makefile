@@ -2,7 +2,7 @@
 # Nothing has to be installed first but Python 3.11 and make: uv is fetched where it is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench acceptance sync clean
+.PHONY: help demo test lint format bench acceptance env minio sync clean
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --no-sync
@@ -38,12 +38,22 @@ format: sync ## Format the code
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
 
-bench: sync ## Measure against peers and limits; prints tables
+bench: sync minio ## Measure against peers and limits; prints tables
 	@$(UV) sync --quiet --locked --all-extras --group bench
 	$(RUN) python -m benchmarks
 
-acceptance: sync ## What needs minutes: the demo from nothing, kills at random moments
+acceptance: sync ## What needs a Docker host, MinIO, a browser: gets what is missing, then runs all
+	@$(UV) sync --quiet --locked --all-extras --group acceptance
+	$(RUN) darkchannel models fetch
+	cache=$$(tests/stack/prepare.sh) && export TEST_MINIO_BINARY=$$cache/minio/minio && \
+	$(RUN) pytest $(PARALLEL) tests/contract -k minio && \
 	$(RUN) pytest -m acceptance
+
+env: ## Write .env with new secrets for the stack; one that is there is left alone
+	@python3 scripts/make_env.py
+
+minio: ## Build the pinned MinIO server and client into the cache
+	@tests/stack/prepare.sh minio
 
 clean: ## Remove what was built here; weights and the store under the data directory stay
 	rm -rf .venv .tools demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

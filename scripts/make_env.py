@@ -1,0 +1,44 @@
+"""Write .env from .env.example, with a random secret in place of every example one.
+
+An .env that is there is left alone: its secrets are the store's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+EXAMPLE_SECRET = re.compile(r"(?m)=change-me[\w-]*$")
+
+
+def make_env(folder: Path) -> bool:
+    """Write ``.env`` beside ``.env.example``, readable by its owner only.
+
+    Args:
+        folder: that holds ``.env.example``.
+
+    Returns:
+        Whether it was written; False means that there is one already.
+    """
+    example = (folder / ".env.example").read_text(encoding="utf-8")
+    text = EXAMPLE_SECRET.sub(lambda _: f"={secrets.token_hex(20)}", example)
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".env-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.link(name, folder / ".env")  # whole or not at all, and never over another
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(name)
+    return True
+
+
+if __name__ == "__main__":
+    made = make_env(Path(__file__).parent.parent)
+    print("made .env with new secrets" if made else ".env is there already; left as it is")
+    sys.exit(0)
