@@ -1,4 +1,4 @@
-"""Write .env from .env.example, with a random secret in place of every example one.
+"""Write .env from .env.example, with random access keys and secrets in place of the example's.
 
 An .env that is there is left alone: its secrets are the store's.
 """
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 EXAMPLE_SECRET = re.compile(r"(?m)=change-me[\w-]*$")
+EXAMPLE_ACCESS_KEY = re.compile(r"(?m)^(MINIO_\w+_ACCESS_KEY=.+)$")
 
 
 def make_env(folder: Path) -> bool:
@@ -26,6 +27,8 @@ def make_env(folder: Path) -> bool:
     """
     example = (folder / ".env.example").read_text(encoding="utf-8")
     text = EXAMPLE_SECRET.sub(lambda _: f"={secrets.token_hex(20)}", example)
+    # The pinned release has holes that need nothing but the name of an access key.
+    text = EXAMPLE_ACCESS_KEY.sub(lambda found: f"{found[1]}-{secrets.token_hex(6)}", text)
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=".env-")  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

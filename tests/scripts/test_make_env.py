@@ -36,7 +36,7 @@ def settings(path: Path) -> dict[str, str]:
 
 
 def test_every_secret_is_new_and_random(checkout: Path) -> None:
-    """All names of the example are there; each secret is its own 160 random bits."""
+    """All names are there; each secret is 160 random bits, and no access key can be guessed."""
     make_env(checkout)
     example, made = settings(checkout / ".env.example"), settings(checkout / ".env")
     assert list(made) == list(example)
@@ -44,9 +44,11 @@ def test_every_secret_is_new_and_random(checkout: Path) -> None:
     assert len(secrets) == 7
     assert len(set(secrets.values())) == 7
     assert all(re.fullmatch("[0-9a-f]{40}", secret) for secret in secrets.values())
-    assert {name: made[name] for name in made if name not in secrets} == {
-        name: example[name] for name in example if name not in secrets
-    }
+    keys = {name: made[name] for name in made if name.endswith("_ACCESS_KEY")}
+    assert len(keys) == 6
+    assert all(re.fullmatch(example[name] + "-[0-9a-f]{12}", key) for name, key in keys.items())
+    rest = set(made) - set(secrets) - set(keys)
+    assert {name: made[name] for name in rest} == {name: example[name] for name in rest}
 
 
 def test_the_example_names_what_the_mission_names() -> None:

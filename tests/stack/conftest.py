@@ -24,6 +24,7 @@ GO_IMAGE = "darkchannel-acceptance/go:1"
 FILES = (
     "docker-compose.yml",
     "docker-compose.dev.yml",
+    ".dockerignore",
     ".env.example",
     "Makefile",
     "docker",

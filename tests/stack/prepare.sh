@@ -1,7 +1,7 @@
 #!/bin/sh
 # Get what the acceptance tests need and a machine may not have: a Docker daemon, Compose, a MinIO,
 # a browser, small system tools.  Installs Debian packages when run as root; builds the rest, once,
-# into a cache outside the checkout, and prints where that is.
+# into a cache outside the checkout, and prints where that is.  With the word minio: MinIO alone.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -95,7 +95,10 @@ build_debian() {
 }
 
 mkdir -p "$cache"
-install_packages
 build_minio
-[ "${1:-}" = minio ] || { build_compose; build_debian; }
+if [ "${1:-}" != minio ]; then
+    install_packages
+    build_compose
+    build_debian
+fi
 echo "$cache"

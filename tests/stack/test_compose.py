@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -15,6 +16,7 @@ import pytest
 
 from darkchannel.errors import StoreAccessError
 from darkchannel.storage import MinIOClient
+from tests.servers import free_ports
 from tests.stack.conftest import ROOT, Stack, run
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
@@ -145,6 +147,20 @@ def test_a_rotated_key_is_in_force_after_setting_up_again(stack: Stack) -> None:
     with pytest.raises(StoreAccessError):
         list(MinIOClient(old).list(bucket, "20"))
     list(MinIOClient(stack.store("n8n")).list(bucket, "20"))
+
+
+def test_developers_may_open_the_api_on_loopback(stack: Stack) -> None:
+    """With the override for developers the S3 API answers on 127.0.0.1, and without it no more."""
+    (port,) = free_ports(1)
+    files = ("-f", "docker-compose.yml", "-f", "docker-compose.dev.yml")
+    developer = replace(stack, environment={**stack.environment, "API_PORT": str(port)})
+    developer.compose(*files, "up", "-d", "--wait")
+    health = f"http://127.0.0.1:{port}/minio/health/cluster"
+    run("curl", "--silent", "--fail", health)
+    bindings = host_config(stack, "minio")["PortBindings"]
+    assert {entry["HostIp"] for entries in bindings.values() for entry in entries} == {"127.0.0.1"}
+    stack.compose("up", "-d", "--wait")
+    assert subprocess.run(["curl", "--silent", health], check=False).returncode != 0
 
 
 def test_no_secret_is_in_any_log(stack: Stack) -> None:
