@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from darkchannel.audio.takes import check_take
 from darkchannel.config import Buckets
-from darkchannel.errors import IntegrityError, MergeError, NotFoundError
+from darkchannel.errors import IntegrityError, MergeError, NotFoundError, StoreUnavailableError
 from darkchannel.models import Chunk, Take
 from darkchannel.production.patience import patiently
 from darkchannel.storage import MinIOClient
@@ -46,8 +47,11 @@ def find_broken_takes(
     Returns:
         One error for each broken take, in order; empty when the book may be made.
     """
+    gone = threading.Event()
 
     def problem(pair: tuple[Chunk, Take]) -> MergeError | None:
+        if gone.is_set():
+            return None  # nobody asks: an earlier take's error ends it all
         chunk, take = pair
         try:
             frames = check_take(_read(client, buckets.jobs, take), chunk)
@@ -58,6 +62,9 @@ def find_broken_takes(
                 )
         except MergeError as error:
             return error
+        except StoreUnavailableError:
+            gone.set()
+            raise
         return None
 
     broken: list[MergeError] = []

@@ -19,6 +19,7 @@ from darkchannel.errors import (
     JobConflictError,
     LeaseLostError,
     MergeError,
+    NotFoundError,
 )
 from darkchannel.models import Chunk, JobStatus, Plan, Take
 from darkchannel.production.gate import find_broken_takes, read_takes
@@ -157,12 +158,15 @@ class Production:
     ) -> RenderResult:
         started = time.monotonic()
         with self.jobs.acquire(job_id) as lease:
-            metadata = self.jobs.get_job_metadata(job_id)
-            self._settle_plan(job_id, plan, metadata)
+            metadata = patiently(lambda: self.jobs.get_job_metadata(job_id), self.keep_store)
+            patiently(lambda: self._settle_plan(job_id, plan, metadata), self.keep_store)
             run = _Run(self, lease, job_id, plan, use_cache, on_progress)
             finished = None
             if metadata["status"] == JobStatus.COMPLETED:
-                finished = fetch_book(self.client, self.store.buckets, metadata, output)
+                finished = patiently(
+                    lambda: fetch_book(self.client, self.store.buckets, metadata, output),
+                    self.keep_store,
+                )
             if finished is None:
                 finished = run.produce(metadata, output)
         on_progress(replace(run.progress, stage="done", fraction=1.0))
@@ -225,10 +229,10 @@ class _Run:
     def produce(self, metadata: dict[str, Any], output: Path | None) -> FinishedBook:
         """Render, check, master and publish; the job's metadata says how it went."""
         try:
-            self.lease.update(status=JobStatus.PROCESSING, chunks_total=len(self.plan.chunks))
+            self._update(status=JobStatus.PROCESSING, chunks_total=len(self.plan.chunks))
             self._render(self.plan.chunks)
             self._pass_gate()
-            self.lease.update(status=JobStatus.MERGING, chunks_completed=len(self.takes))
+            self._update(status=JobStatus.MERGING, chunks_completed=len(self.takes))
             with tempfile.TemporaryDirectory(prefix="darkchannel-") as directory:
                 book = self._master(metadata, Path(directory))
                 self.check()
@@ -236,14 +240,18 @@ class _Run:
                 finished = publish(
                     self.parts.client, self.parts.store.buckets, self.job_id, metadata, book
                 )
-                self.lease.update(status=JobStatus.COMPLETED, **finished.metadata)
+                self._update(status=JobStatus.COMPLETED, **finished.metadata)
                 return place_files(finished, output)
-        except (JobCancelledError, LeaseLostError):
-            raise  # the metadata says so already, or belongs to somebody else
+        except JobCancelledError:
+            raise  # the metadata says so already
+        except LeaseLostError as error:
+            self._require_bucket(error)
+            raise  # the metadata belongs to somebody else
         except KeyboardInterrupt:
             self._record(status=JobStatus.CANCELLED)
             raise
         except DarkChannelError as error:
+            self._require_bucket(error)
             self._record(
                 status=JobStatus.FAILED,
                 error={
@@ -264,6 +272,25 @@ class _Run:
         if self.lease.cancelled:
             raise JobCancelledError(f"job {self.job_id} was cancelled")
 
+    def _update(self, **fields: Any) -> None:
+        patiently(lambda: self.lease.update(**fields), self.check)
+
+    def _require_bucket(self, error: DarkChannelError) -> None:
+        """Name a bucket deleted under the run rather than what comes of it.
+
+        Raises:
+            NotFoundError: there is no such bucket any more.
+        """
+        if not isinstance(error, (NotFoundError, LeaseLostError, MergeError)):
+            return
+        bucket = self.parts.store.buckets.jobs
+        try:
+            next(self.parts.client.list(bucket, chunks_prefix(self.job_id)), None)
+        except NotFoundError as missing:
+            raise missing from error
+        except DarkChannelError:
+            return  # the first error is the news
+
     def _record(self, **fields: Any) -> None:
         """Write how it ended; what ended it is the news, so a store that is gone adds none."""
         with contextlib.suppress(DarkChannelError):
@@ -271,7 +298,9 @@ class _Run:
 
     def _render(self, chunks: tuple[Chunk, ...]) -> None:
         bucket, prefix = self.parts.store.buckets.jobs, chunks_prefix(self.job_id)
-        existing = patiently(lambda: {info.key for info in self.parts.client.list(bucket, prefix)})
+        existing = patiently(
+            lambda: {info.key for info in self.parts.client.list(bucket, prefix)}, self.check
+        )
 
         def task(chunk: Chunk, again: bool) -> TakeTask:
             return TakeTask(
@@ -303,9 +332,8 @@ class _Run:
         again = tuple(self.plan.chunks[error.chunk - 1] for error in broken if error.chunk)
         for chunk in again:
             # Both copies go: the cache's may be where the damage came from.
-            self.parts.client.delete(
-                self.parts.store.buckets.jobs, chunk_key(self.job_id, chunk.index)
-            )
+            self._delete(self.parts.store.buckets.jobs, chunk_key(self.job_id, chunk.index))
+            self._delete(self.parts.store.buckets.temp, take_cache_key(chunk.digest))
             self._forget(chunk)
         self._render(again)
         still = self._broken(again)
@@ -321,7 +349,9 @@ class _Run:
         if not take.reused:
             self.rendered -= 1
             self.audio_seconds -= take.seconds
-        self.parts.client.delete(self.parts.store.buckets.temp, take_cache_key(chunk.digest))
+
+    def _delete(self, bucket: str, key: str) -> None:
+        patiently(lambda: self.parts.client.delete(bucket, key), self.check)
 
     def _broken(self, chunks: tuple[Chunk, ...]) -> list[MergeError]:
         takes = [self.takes[chunk.index] for chunk in chunks]
