@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,27 +113,54 @@ def _manifests(engine: str) -> list[Manifest]:
 
 
 @contextmanager
+def reach_store(settings: Settings) -> Iterator[StoreConfig]:
+    """The store of these settings as it is, while the context is open: nothing is made in it.
+
+    Raises:
+        StoreUnavailableError: it is the embedded one, and cannot be started.
+    """
+    if settings.store is not None:
+        yield settings.store
+        return
+    from darkchannel.storage.embedded import embedded_store
+
+    with embedded_store(settings.data_dir, settings.buckets) as config:
+        yield config
+
+
+@contextmanager
 def open_store(settings: Settings) -> Iterator[StoreConfig]:
     """The store of these settings, reachable and with its buckets, while the context is open.
 
     Raises:
         StoreUnavailableError: it does not answer, or cannot be started.
-        StoreAccessError: it refuses the credentials.
+        StoreAccessError: it refuses the credentials, or a bucket is missing and they may not
+            create it.
     """
     from darkchannel.storage import MinIOClient
-
-    if settings.store is not None:
-        MinIOClient(settings.store).ensure_buckets()
-        yield settings.store
-        return
-    from darkchannel.storage.embedded import embedded_store
     from darkchannel.storage.retry import retrying
 
-    with embedded_store(settings.data_dir, settings.buckets) as config:
+    with reach_store(settings) as config:
         client = MinIOClient(config)
         client.ensure_buckets()
-        retrying(lambda: _prove_writable(client, config.buckets.temp))
+        if settings.store is None:
+            retrying(lambda: _prove_writable(client, config.buckets.temp))
         yield config
+
+
+def is_own_store(settings: Settings, config: StoreConfig) -> bool:
+    """Whether a store is the embedded one of these settings, be it through ``store serve``.
+
+    Its credentials are random and made for it alone: whoever has them talks to it.
+    """
+    if settings.store is None:
+        return True
+    if os.name != "posix":
+        return False  # where the embedded store does not run
+    from darkchannel.storage.embedded_folder import StoreFolder
+
+    own = StoreFolder(settings.data_dir.absolute() / "store").read_state()
+    return own is not None and own.credentials == config.credentials
 
 
 def _prove_writable(client: MinIOClient, bucket: str) -> None:

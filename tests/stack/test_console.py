@@ -6,12 +6,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
 
 from darkchannel.storage import MinIOClient
 from tests.stack.conftest import ROOT, Stack
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
@@ -32,6 +35,8 @@ FLAGS = (
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page of the machine's own Chromium."""
+    from playwright.sync_api import sync_playwright  # installed for the acceptance tests alone
+
     program = shutil.which("chromium") or shutil.which("google-chrome")
     assert program, "chromium is missing; tests/stack/prepare.sh installs it"
     with sync_playwright() as playwright:

@@ -1,17 +1,16 @@
-"""Proof, by doing it, that a store does what jobs need."""
+"""Proof, by doing it, that a store does what jobs need, and no more than it should."""
 
 from __future__ import annotations
 
 import secrets
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from darkchannel.config import Buckets
-from darkchannel.errors import DarkChannelError, PreconditionError
+from darkchannel.errors import DarkChannelError, PreconditionError, StoreAccessError, StoreError
 from darkchannel.models import Check
+from darkchannel.storage import check_access
 from darkchannel.storage.client import MinIOClient
+from darkchannel.storage.provision import expires_daily
 
 ROUND_TRIP_BYTES = 10 * 1024 * 1024
 ROUND_TRIP_SECONDS = 1.0
@@ -20,103 +19,158 @@ ROUND_TRIP_SECONDS = 1.0
 MAX_CLOCK_SKEW_SECONDS = 5.0
 """S3 refuses signatures 15 minutes off; leases want far less."""
 
+Proof = Callable[[MinIOClient], str]
+"""Tries something; says what it found, or raises what is wrong and what to do about it."""
 
-def check_store(client: MinIOClient, buckets: Buckets) -> Iterator[Check]:
+
+def check_store(client: MinIOClient, *, own_server: bool = False) -> Iterator[Check]:
     """Try everything once; what was written for it is removed again.
 
+    The first check is whether the store answers; where it does not, it is the only one.
+
     Args:
-        client: on the store to check.
-        buckets: names of the four buckets.
+        client: on the store to check, with the credentials that a service would use.
+        own_server: it is the embedded store: its one user may do everything, and what expires
+            is deleted by ``darkchannel cleanup`` alone.
     """
-    prefix = f".check-{secrets.token_hex(8)}"
-    for name, prove in (
-        ("answers", lambda: _answers(client)),
-        ("buckets", lambda: _buckets(client, buckets)),
-        ("clock", lambda: _clock(client)),
-        ("conditional writes", lambda: _conditional(client, buckets.temp, f"{prefix}/cas")),
-        ("10 MB round trip", lambda: _round_trip(client, buckets.temp, f"{prefix}/10mb")),
-        ("links", lambda: _link(client, buckets.temp, f"{prefix}/link")),
-    ):
-        yield _attempt(name, prove)
+    first = _attempt("answers", _answers, client)
+    yield first
+    if first.ok:
+        for name, prove in _proofs(own_server).items():
+            yield _attempt(name, prove, client)
 
 
-def _attempt(name: str, prove: Callable[[], Check]) -> Check:
+def _proofs(own_server: bool) -> Mapping[str, Proof]:
+    return {
+        "buckets": _buckets,
+        "anonymous access": check_access.anonymous,
+        "service key": check_access.only_user if own_server else check_access.service_key,
+        "link key": check_access.link_key,
+        "expiry": _expiry_by_cleanup if own_server else _expiry,
+        "clock": _clock,
+        "conditional writes": _conditional,
+        "10 MB round trip": _round_trip,
+        "links": check_access.links,
+    }
+
+
+def _attempt(name: str, prove: Proof, client: MinIOClient) -> Check:
     try:
-        return prove()
+        return Check(name, True, prove(client))
     except DarkChannelError as error:
         return Check(name, False, error.message, error.remedy)
 
 
-def _answers(client: MinIOClient) -> Check:
+def _answers(client: MinIOClient) -> str:
     began = time.perf_counter()
     client.ping()
-    return Check("answers", True, f"in {(time.perf_counter() - began) * 1000:.0f} ms")
+    return f"in {(time.perf_counter() - began) * 1000:.0f} ms"
 
 
-def _buckets(client: MinIOClient, buckets: Buckets) -> Check:
-    for bucket in buckets:
-        next(client.list(bucket), None)
-    return Check("buckets", True, ", ".join(buckets))
-
-
-def _clock(client: MinIOClient) -> Check:
-    skew = client.server_time() - time.time()
-    return Check(
-        "clock",
-        abs(skew) <= MAX_CLOCK_SKEW_SECONDS,
-        f"{skew:+.0f} s against this machine",
-        "set both clocks by NTP",
+def _buckets(client: MinIOClient) -> str:
+    found = {bucket: client.has_bucket(bucket) for bucket in client.config.buckets}
+    missing = [bucket for bucket, there in found.items() if there is False]
+    hidden = [bucket for bucket, there in found.items() if there is None]
+    if missing:
+        raise StoreError(
+            f"there is no {', '.join(missing)}",
+            remedy="create the buckets as the store's administrator: scripts/minio-setup.sh on"
+            " MinIO, `darkchannel store setup` on any server",
+        )
+    if len(hidden) == len(found):
+        raise StoreAccessError(
+            "this user may look into none of them", remedy="use the key of one of the services"
+        )
+    return ", ".join(
+        f"{bucket} (not for this user)" if bucket in hidden else bucket for bucket in found
     )
 
 
-def _conditional(client: MinIOClient, bucket: str, key: str) -> Check:
-    etag = client.put(bucket, key, b"1", if_none_match=True)
+def _expiry(client: MinIOClient) -> str:
+    buckets = client.config.buckets
+    by_setup = "scripts/minio-setup.sh on MinIO, `darkchannel store setup` on any server"
     try:
-        for condition in ({"if_none_match": True}, {"if_match": '"0"'}):
-            try:
-                client.put(bucket, key, b"2", **condition)
-            except PreconditionError:
-                continue
-            return Check(
-                "conditional writes",
-                False,
-                "a write whose condition fails was accepted",
-                "use a server with If-Match on PUT, such as MinIO of 2024-12 or later",
+        rules = client.lifecycle_rules(buckets.temp)
+        if not any(map(expires_daily, rules)):
+            raise StoreError(f"objects in {buckets.temp} do not expire", remedy=by_setup)
+        if client.lifecycle_rules(buckets.jobs):
+            raise StoreError(
+                f"{buckets.jobs} has lifecycle rules: they delete jobs, and MinIO may list such a"
+                " bucket short",
+                remedy="remove them; `darkchannel cleanup` tidies jobs up",
             )
+    except StoreAccessError:
+        # This user may not see the rules; what they do to an object the server tells anybody.
+        return _expiry_as_told(client, by_setup)
+    return f"objects in {buckets.temp} expire after a day"
+
+
+def _expiry_as_told(client: MinIOClient, remedy: str) -> str:
+    bucket = client.config.buckets.temp
+    with check_access.written(client, bucket, "expiry") as key:
+        told = client.expiry_of(bucket, key)
+    if told is None:
+        raise StoreError(
+            f"objects in {bucket} do not expire, as far as this user may know", remedy=remedy
+        )
+    hours = (told.timestamp() - client.server_time()) / 3600
+    if not 0 < hours <= 49:
+        raise StoreError(f"objects in {bucket} expire after {hours:.0f} hours", remedy=remedy)
+    return f"objects in {bucket} expire after a day; one of now, in {hours:.0f} hours"
+
+
+def _expiry_by_cleanup(client: MinIOClient) -> str:
+    return f"`darkchannel cleanup` empties {client.config.buckets.temp}"
+
+
+def _clock(client: MinIOClient) -> str:
+    # The store tells whole seconds: half of one is what is lost on average.
+    skew = client.server_time() + 0.5 - time.time()
+    found = f"{round(skew):+d} s against this machine"
+    if abs(skew) > MAX_CLOCK_SKEW_SECONDS:
+        raise StoreError(found, remedy="set both clocks by NTP")
+    return found
+
+
+def _conditional(client: MinIOClient) -> str:
+    bucket = client.config.buckets.temp
+    with check_access.written(client, bucket, "cas") as key:
+        etag = client.head(bucket, key).etag
+        _refuses(lambda: client.put(bucket, key, b"2", if_none_match=True), "If-None-Match")
+        _refuses(lambda: client.put(bucket, key, b"2", if_match="0" * 32), "If-Match")
         client.put(bucket, key, b"3", if_match=etag)
-    finally:
         client.delete(bucket, key)
-    return Check("conditional writes", True, "refused and accepted as they should be")
+        _refuses(lambda: client.put(bucket, key, b"4", if_match=etag), "If-Match, none there")
+        creates = client.creates_on_if_match(bucket, key)
+    hidden = "; this server would make an absent object on If-Match, so the client looks first"
+    return "refused and accepted as they should be" + (hidden if creates else "")
 
 
-def _round_trip(client: MinIOClient, bucket: str, key: str) -> Check:
-    data = secrets.token_bytes(ROUND_TRIP_BYTES)
+def _refuses(write: Callable[[], object], condition: str) -> None:
     try:
-        began = time.perf_counter()
-        client.put(bucket, key, data)
+        write()
+    except PreconditionError:
+        return
+    raise StoreError(
+        f"a write whose condition does not hold was accepted ({condition})",
+        remedy="use a server with conditional writes, such as MinIO of 2024-12 or later",
+    )
+
+
+def _round_trip(client: MinIOClient) -> str:
+    bucket, data = client.config.buckets.temp, secrets.token_bytes(ROUND_TRIP_BYTES)
+    began = time.perf_counter()
+    with check_access.written(client, bucket, "10mb", data) as key:
         sent = time.perf_counter()
         same = client.get(bucket, key).data == data
         received = time.perf_counter()
-    finally:
-        client.delete(bucket, key)
+    if not same:
+        raise StoreError("the bytes came back changed", remedy="look for a proxy in between")
     up, down = sent - began, received - sent
-    return Check(
-        "10 MB round trip",
-        same and max(up, down) < ROUND_TRIP_SECONDS,
-        f"up {up:.2f} s, down {down:.2f} s" if same else "came back changed",
-        "look at the disk and the network between here and the store",
-    )
-
-
-def _link(client: MinIOClient, bucket: str, key: str) -> Check:
-    client.put(bucket, key, b"link")
-    try:
-        url = client.generate_presigned_url(bucket, key, expiration=60)
-        # The scheme is that of a configured endpoint, checked when settings are read.
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
-            same = answer.read(16) == b"link"
-    except (urllib.error.URLError, TimeoutError) as error:
-        return Check("links", False, f"a presigned link failed: {error}", "MINIO_ENDPOINT_EXTERNAL")
-    finally:
-        client.delete(bucket, key)
-    return Check("links", same, "a presigned link opens")
+    found = f"up {up:.2f} s, down {down:.2f} s"
+    if max(up, down) >= ROUND_TRIP_SECONDS:
+        raise StoreError(
+            f"{found}; {ROUND_TRIP_SECONDS:.0f} s is the limit",
+            remedy="look at the disk and the network between here and the store",
+        )
+    return found

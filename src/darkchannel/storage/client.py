@@ -296,7 +296,13 @@ class MinIOClient(BucketVerbs):
             return stream.info
 
     def generate_presigned_url(
-        self, bucket: str, key: str, expiration: int = 3600, *, download_name: str | None = None
+        self,
+        bucket: str,
+        key: str,
+        expiration: int = 3600,
+        *,
+        download_name: str | None = None,
+        head: bool = False,
     ) -> str:
         """A link that anybody may read the object with, until it expires.
 
@@ -308,6 +314,7 @@ class MinIOClient(BucketVerbs):
             key: to read.
             expiration: seconds, 1 to 604,800.
             download_name: file name a browser saves under; None lets it play the file.
+            head: sign for HEAD instead of GET; a signature holds for one of them.
 
         Raises:
             SettingError: the expiration is out of bounds.
@@ -322,7 +329,9 @@ class MinIOClient(BucketVerbs):
             parameters["ResponseContentDisposition"] = _attachment(download_name)
         with self._errors("sign a link to", bucket, key):
             return self._connections.signing.generate_presigned_url(
-                "get_object", Params=parameters, ExpiresIn=int(expiration)
+                "head_object" if head else "get_object",
+                Params=parameters,
+                ExpiresIn=int(expiration),
             )
 
 

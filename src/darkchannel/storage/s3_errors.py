@@ -37,11 +37,7 @@ _FULL = {
 _FULL_TEXTS = ("no space left", "disk full", "minimum free drive threshold", "storage is full")
 _BUSY = {"SlowDown", "RequestTimeout", "RequestTimeTooLong", "OperationAborted", "InternalError"}
 _BAD_NAME = {"InvalidBucketName", "KeyTooLongError", "XMinioInvalidObjectName", "InvalidObjectName"}
-_ANSWERS_BROKEN_OFF = (
-    boto.HTTPClientError,
-    boto.ConnectionError,
-    boto.IncompleteReadError,
-)
+_NO_ANSWERS = (boto.HTTPClientError, boto.ConnectionError)
 
 
 def shown_endpoint(endpoint: str) -> str:
@@ -51,8 +47,13 @@ def shown_endpoint(endpoint: str) -> str:
 
 
 def error_code(error: boto.ClientError) -> str:
-    """The S3 error code, or the HTTP status where the answer had no body (HEAD)."""
-    return str(error.response.get("Error", {}).get("Code", ""))
+    """The S3 error code, or the HTTP status where the answer to a HEAD does not tell it."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    if not code.isdecimal():
+        return code
+    # An answer to HEAD has no body; MinIO says in a header what it would have said there.
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return str(headers.get("x-minio-error-code", code))
 
 
 def http_status(error: boto.ClientError) -> int:
@@ -91,7 +92,12 @@ def translated(config: StoreConfig, act: str, bucket: str = "", key: str = "") -
             f"no trusted TLS connection to the store at {endpoint}: {error}",
             remedy="check the certificate; AWS_CA_BUNDLE names a file of further authorities",
         ) from error
-    except _ANSWERS_BROKEN_OFF as error:
+    except (boto.IncompleteReadError, boto.ResponseStreamingError) as error:
+        raise StoreUnavailableError(
+            f"the store at {endpoint} broke off its answer (to {what})",
+            remedy="check the network and any proxy between here and the store",
+        ) from error
+    except _NO_ANSWERS as error:
         raise StoreUnavailableError(
             f"the store at {endpoint} does not answer (to {what}): {type(error).__name__}",
             remedy="check that the server runs and that MINIO_ENDPOINT is its address",
@@ -107,6 +113,16 @@ def not_s3(config: StoreConfig, what: str) -> StoreError:
     return StoreError(
         f"{shown_endpoint(config.endpoint)} gave an answer that is not S3 (to {what})",
         remedy="check that MINIO_ENDPOINT is the S3 port, not a web console",
+    )
+
+
+def may_not_create(config: StoreConfig, bucket: str) -> StoreAccessError:
+    """A bucket is missing, and this user has no business making it."""
+    return StoreAccessError(
+        f"the store at {shown_endpoint(config.endpoint)} has no bucket {bucket}, "
+        "and this user may not create it",
+        remedy="create the buckets as the store's administrator: scripts/minio-setup.sh on"
+        " MinIO, `darkchannel store setup` on any server",
     )
 
 
@@ -147,6 +163,8 @@ def _from_answer(error: boto.ClientError, endpoint: str, what: str, place: str) 
         found = _refused(code or str(status), endpoint, what)
     elif code in _BAD_NAME:
         found = InvalidKeyError(f"the store at {endpoint} does not allow the name {place}")
+    elif status == 501:
+        found = StoreError(f"the store at {endpoint} does not know how to {what}")
     elif status >= 500 or status in {408, 429} or code in _BUSY:
         found = StoreUnavailableError(
             f"the store at {endpoint} cannot {what} now: {status} {code}",
@@ -176,11 +194,11 @@ def _full(endpoint: str, what: str) -> StoreFullError:
 
 def _refused(code: str, endpoint: str, what: str) -> StoreAccessError:
     if code == "RequestTimeTooSkewed":
-        remedy = "set this machine's clock: it differs from the store's by more than 15 minutes"
+        remedy = "set both clocks by NTP: this machine's is more than 15 minutes off the store's"
     elif code == "AuthorizationHeaderMalformed":
         remedy = "set MINIO_REGION to the server's region"
     elif code in _WRONG_KEYS:
-        remedy = "check MINIO_ACCESS_KEY and MINIO_SECRET_KEY"
+        remedy = "check MINIO_ACCESS_KEY and MINIO_SECRET_KEY: they are not valid (any more)"
     else:
         remedy = "check MINIO_ACCESS_KEY and MINIO_SECRET_KEY, and what this user may do"
     return StoreAccessError(f"the store at {endpoint} refuses to {what}: {code}", remedy=remedy)
