@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from darkchannel.config import StoreConfig
-from darkchannel.errors import NotFoundError
+from darkchannel.errors import NotFoundError, StoreAccessError
 from darkchannel.models import Chunk
 from darkchannel.production.pipeline import Production
 from darkchannel.production.progress import Progress
@@ -143,7 +143,7 @@ class SlowEngine(ToneEngine):
         return super().synthesize(chunks)
 
 
-@pytest.mark.parametrize("stage", ["rendering", "checking"])
+@pytest.mark.parametrize("stage", ["rendering", "mastering"])
 def test_a_deleted_bucket_is_named_whatever_comes_of_it(
     server: Server, tmp_path: Path, stage: str
 ) -> None:
@@ -154,7 +154,7 @@ def test_a_deleted_bucket_is_named_whatever_comes_of_it(
         server.config, client, JobManager(client), SlowEngine, pool=partial(ThreadPoolExecutor, 1)
     )
     text = "\n\n".join(Book(tmp_path, 41, 2).sentences)
-    dropped = []
+    dropped: list[str] = []
 
     def follow(progress: Progress) -> None:
         if progress.stage == stage and progress.chunks_done and not dropped:
@@ -184,6 +184,9 @@ def test_a_rotated_secret_is_told_and_renders_nothing_twice(
         before = [book.takes(client) for book in books]
         server.rotate_secret()
         endings = [failure(process) for process in processes]
+        # Answers to HEAD have no body, and are no less clear.
+        with pytest.raises(StoreAccessError, match="SignatureDoesNotMatch"):
+            client.exists(client.config.buckets.refs, "anything")
     for ended in endings:
         assert (ended.code, ended.kind) == (4, "StoreAccessError")
         assert "SignatureDoesNotMatch" in ended.line
