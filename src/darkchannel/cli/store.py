@@ -92,7 +92,8 @@ def check(as_json: bool) -> None:
     """Prove that the store does what jobs need, and no more: one line for each proof.
 
     Run it with the key of the service that makes jobs: an administrator's is a failed check.
-    What is written is removed again.  Exit code 0: all passed; 1: some failed; 4: the store does not answer.
+    What is written is removed again.  Exit code 0: all passed; 1: some failed; 4: the store
+    does not answer.
     """
     from darkchannel.composition import is_own_store, open_store, reach_store
     from darkchannel.storage import MinIOClient
