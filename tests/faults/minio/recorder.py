@@ -13,7 +13,7 @@ from darkchannel.errors import DarkChannelError, NotFoundError
 from darkchannel.storage import MinIOClient
 from tests.storage.embedded_processes import wait_for
 
-PAUSE_SECONDS = 0.03
+PAUSE_SECONDS = 0.1
 SMALL, LARGE = 4 * 1024, 200 * 1024
 """MinIO keeps small objects inside their metadata, and large ones in files of their own."""
 
@@ -35,7 +35,7 @@ class Recorder:
     def wait_for_some(self) -> None:
         """Wait until there is enough to lose."""
         known = len(self.acknowledged)
-        assert wait_for(lambda: len(self.acknowledged) >= known + 20, 30)
+        assert wait_for(lambda: len(self.acknowledged) >= known + 10, 30)
 
     def lost(self, client: MinIOClient) -> list[str]:
         """Keys of acknowledged objects that are not there any more, byte for byte."""
@@ -55,7 +55,7 @@ class Recorder:
         while not self._stop.wait(PAUSE_SECONDS):
             number += 1
             key = f"recorder/{number:06d}"
-            data = os.urandom(SMALL if number % 10 else LARGE)
+            data = os.urandom(SMALL if number % 4 else LARGE)
             # What fails was not acknowledged, and so it cannot be lost.
             with contextlib.suppress(DarkChannelError):
                 self._client.put(self._bucket, key, data)
