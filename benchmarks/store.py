@@ -28,8 +28,8 @@ class Counts:
     large: int = 50
     small: int = 500
     increments: int = 200
-    sentences: int = 100
-    medium: int = 128
+    sentences: int = 20
+    medium: int = 64
 
 
 def run(counts: Counts | None = None) -> list[Row]:
