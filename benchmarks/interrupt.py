@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from tests.storage.embedded_processes import server
 
 from benchmarks.table import Row
 from benchmarks.texts import chapter
@@ -71,13 +71,13 @@ def _interrupted(case: Case) -> float:
                 break
         time.sleep(2)
         if case.hang:
-            _server(directory).suspend()
+            server(directory / "data").suspend()
         try:
             time.sleep(1)
             return _time_to_end(process)
         finally:
             if case.hang:
-                _server(directory).kill()
+                server(directory / "data").kill()
 
 
 def _time_to_end(process: subprocess.Popen[str]) -> float:
@@ -87,14 +87,3 @@ def _time_to_end(process: subprocess.Popen[str]) -> float:
     if process.returncode != 3:
         raise SystemExit(f"expected the exit code of a cancelled run, got {process.returncode}")
     return time.perf_counter() - began
-
-
-def _server(directory: Path) -> psutil.Process:
-    """The store's process below a directory."""
-    (found,) = [
-        process
-        for process in psutil.process_iter(["cmdline", "cwd"])
-        if "mini" in (process.info["cmdline"] or ())
-        and str(process.info["cwd"]).startswith(str(directory))
-    ]
-    return found

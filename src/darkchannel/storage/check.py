@@ -11,6 +11,7 @@ from darkchannel.models import Check
 from darkchannel.storage import check_access
 from darkchannel.storage.client import MinIOClient
 from darkchannel.storage.provision import expires_daily
+from darkchannel.storage.s3_errors import BY_SETUP
 
 ROUND_TRIP_BYTES = 10 * 1024 * 1024
 ROUND_TRIP_SECONDS = 1.0
@@ -75,8 +76,7 @@ def _buckets(client: MinIOClient) -> str:
     if missing:
         raise StoreError(
             f"there is no {', '.join(missing)}",
-            remedy="create the buckets as the store's administrator: scripts/minio-setup.sh on"
-            " MinIO, `darkchannel store setup` on any server",
+            remedy=f"create the buckets as the store's administrator: {BY_SETUP}",
         )
     if len(hidden) == len(found):
         raise StoreAccessError(
@@ -89,11 +89,10 @@ def _buckets(client: MinIOClient) -> str:
 
 def _expiry(client: MinIOClient) -> str:
     buckets = client.config.buckets
-    by_setup = "scripts/minio-setup.sh on MinIO, `darkchannel store setup` on any server"
     try:
         rules = client.lifecycle_rules(buckets.temp)
         if not any(map(expires_daily, rules)):
-            raise StoreError(f"objects in {buckets.temp} do not expire", remedy=by_setup)
+            raise StoreError(f"objects in {buckets.temp} do not expire", remedy=BY_SETUP)
         if client.lifecycle_rules(buckets.jobs):
             raise StoreError(
                 f"{buckets.jobs} has lifecycle rules: they delete jobs, and MinIO may list such a"
@@ -102,21 +101,21 @@ def _expiry(client: MinIOClient) -> str:
             )
     except StoreAccessError:
         # This user may not see the rules; what they do to an object the server tells anybody.
-        return _expiry_as_told(client, by_setup)
+        return _expiry_as_told(client)
     return f"objects in {buckets.temp} expire after a day"
 
 
-def _expiry_as_told(client: MinIOClient, remedy: str) -> str:
+def _expiry_as_told(client: MinIOClient) -> str:
     bucket = client.config.buckets.temp
     with check_access.written(client, bucket, "expiry") as key:
         told = client.expiry_of(bucket, key)
     if told is None:
         raise StoreError(
-            f"objects in {bucket} do not expire, as far as this user may know", remedy=remedy
+            f"objects in {bucket} do not expire, as far as this user may know", remedy=BY_SETUP
         )
     hours = (told.timestamp() - client.server_time()) / 3600
     if not 0 < hours <= 49:
-        raise StoreError(f"objects in {bucket} expire after {hours:.0f} hours", remedy=remedy)
+        raise StoreError(f"objects in {bucket} expire after {hours:.0f} hours", remedy=BY_SETUP)
     return f"objects in {bucket} expire after a day; one of now, in {hours:.0f} hours"
 
 

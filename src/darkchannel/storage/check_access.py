@@ -20,12 +20,12 @@ from darkchannel.errors import (
     StoreUnavailableError,
 )
 from darkchannel.storage.client import MinIOClient
+from darkchannel.storage.connections import LOOPBACK
 from darkchannel.storage.s3_errors import shown_endpoint
 
 _REFUSED = {401, 403}
 _DATA = b"written by darkchannel store check"
 _TIMEOUT_SECONDS = 10.0
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 @contextmanager
@@ -227,6 +227,6 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     if parts.scheme == "https":
         trusted = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
         handlers.append(urllib.request.HTTPSHandler(context=trusted))
-    if parts.hostname in _LOOPBACK:
+    if parts.hostname in LOOPBACK:
         handlers.append(urllib.request.ProxyHandler({}))
     return urllib.request.build_opener(*handlers)

@@ -134,7 +134,6 @@ class _Cleanup:
 
     def uploads(self) -> None:
         """Abort multipart uploads that nobody will complete."""
-        named: set[str] = set()  # MinIO names an upload in other buckets as well
         for bucket in self.client.config.buckets:
             try:
                 found = list(self.client.incomplete_uploads(bucket))
@@ -145,9 +144,7 @@ class _Cleanup:
                     continue
                 if not self.dry_run:
                     self.client.abort_upload(bucket, upload)
-                if upload.upload_id not in named:
-                    named.add(upload.upload_id)
-                    self._count("uploads_aborted", upload.key)
+                self._count("uploads_aborted", upload.key)
 
     def _job(self, job_id: str) -> None:
         try:

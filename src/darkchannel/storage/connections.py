@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from botocore.loaders import Loader
     from mypy_boto3_s3.client import S3Client
 
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 MAX_CONNECTIONS = 50
 """At least as many as threads that use one client at once."""
 
@@ -113,7 +113,7 @@ def _options(endpoint: str, attempts: int, connect_timeout: float, read_timeout:
     from botocore.config import Config
 
     # A proxy of the environment cannot reach this machine's own loopback.
-    proxies: dict[str, str] | None = {} if urlsplit(endpoint).hostname in _LOOPBACK else None
+    proxies: dict[str, str] | None = {} if urlsplit(endpoint).hostname in LOOPBACK else None
     return Config(
         signature_version="s3v4",
         s3={"addressing_style": "path"},

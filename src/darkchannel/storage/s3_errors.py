@@ -37,6 +37,9 @@ _FULL = {
 _FULL_TEXTS = ("no space left", "disk full", "minimum free drive threshold", "storage is full")
 _BUSY = {"SlowDown", "RequestTimeout", "RequestTimeTooLong", "OperationAborted", "InternalError"}
 _BAD_NAME = {"InvalidBucketName", "KeyTooLongError", "XMinioInvalidObjectName", "InvalidObjectName"}
+BY_SETUP = "scripts/minio-setup.sh on MinIO, `darkchannel store setup` on any server"
+"""How buckets and what expires in them are made."""
+
 _NO_ANSWERS = (boto.HTTPClientError, boto.ConnectionError)
 
 
@@ -121,8 +124,7 @@ def may_not_create(config: StoreConfig, bucket: str) -> StoreAccessError:
     return StoreAccessError(
         f"the store at {shown_endpoint(config.endpoint)} has no bucket {bucket}, "
         "and this user may not create it",
-        remedy="create the buckets as the store's administrator: scripts/minio-setup.sh on"
-        " MinIO, `darkchannel store setup` on any server",
+        remedy=f"create the buckets as the store's administrator: {BY_SETUP}",
     )
 
 
