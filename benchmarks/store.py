@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers import MINIO_BINARY, minio
+from tests.servers import MINIO_BINARY, cache, minio
 
 from benchmarks.commands import output_of
 from benchmarks.store_jobs import latency_beside_jobs
@@ -70,9 +70,7 @@ def _servers() -> Iterator[dict[str, StoreConfig]]:
 
 def minio_binary() -> Path:
     """The MinIO that ``make minio`` builds, or the one that ``TEST_MINIO_BINARY`` names."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    built = cache / "darkchannel" / "minio" / "minio"
-    binary = Path(os.environ.get(MINIO_BINARY) or built)
+    binary = Path(os.environ.get(MINIO_BINARY) or cache() / "minio" / "minio")
     if not binary.is_file():
         raise SystemExit(
             f"there is no MinIO at {binary}: run `make minio`, which builds the pinned release, "

@@ -21,6 +21,11 @@ MINIO_BINARY = "TEST_MINIO_BINARY"
 """Environment variable that names a MinIO binary to run the same tests on."""
 
 
+def cache() -> Path:
+    """Where ``tests/stack/prepare.sh`` (and ``make minio``) put what they built."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "darkchannel"
+
+
 @contextmanager
 def minio(directory: Path) -> Iterator[StoreConfig]:
     """A MinIO of one drive."""

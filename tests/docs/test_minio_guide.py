@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.test_commands import ROOT, environment
-from tests.servers import MINIO_BINARY, free_ports, running
+from tests.servers import MINIO_BINARY, cache, free_ports, running
 
 GUIDE = "docs/MINIO_GUIDE.md"
 DOCUMENTS = [GUIDE, "docs/ADR-003-minio-storage.md", "docs/PROJECT-MINIO-INTEGRATION.md"]
@@ -56,10 +56,8 @@ def shown_commands() -> list[str]:
 
 def program(name: str) -> Path:
     """``minio`` or ``mc`` of the pinned release, as ``make minio`` leaves them."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    built = cache / "darkchannel" / "minio"
     named = os.environ.get(MINIO_BINARY)
-    folders = [*([Path(named).parent] if named else []), built]
+    folders = [*([Path(named).parent] if named else []), cache() / "minio"]
     for folder in folders:
         if (folder / name).is_file():
             return folder / name

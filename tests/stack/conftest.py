@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from darkchannel.config import Buckets, Credentials, StoreConfig
-from tests.servers import free_ports
+from tests.servers import cache, free_ports
 
 ROOT = Path(__file__).parent.parent.parent
 DEBIAN_IMAGE = "darkchannel-acceptance/debian:bookworm"
@@ -30,11 +30,6 @@ FILES = (
     "docker",
     "scripts",
 )
-
-
-def cache() -> Path:
-    """Where ``tests/stack/prepare.sh`` has put what it built."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "darkchannel"
 
 
 def run(

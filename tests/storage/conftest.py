@@ -1,4 +1,4 @@
-"""Fixtures of the embedded store."""
+"""Fixtures of the embedded store, and of servers with several users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from darkchannel.storage.client import MinIOClient
+from darkchannel.storage.provision import provision
 from tests.storage.embedded_processes import User, processes, put, wait_for
+from tests.storage.users import DEPLOYMENTS, Deployment
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +59,13 @@ def running(
     put(user.env, "a/b", b"kept")
     yield made[-1], user.env
     assert user.leave() == 0
+
+
+@pytest.fixture(scope="module", params=sorted(DEPLOYMENTS))
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """A server set up by its administrator, with a key for each service."""
+    with DEPLOYMENTS[request.param](tmp_path_factory.mktemp(request.param)) as deployment:
+        list(provision(MinIOClient(deployment.admin)))
+        yield deployment

@@ -22,7 +22,7 @@ from darkchannel.storage.objects import StoredObject
 from darkchannel.storage.provision import provision
 from tests.servers import free_ports, own_buckets
 from tests.storage.proxy import proxied
-from tests.storage.users import ADMIN, DEPLOYMENTS, JOBS, OUTPUT, TEMP, Deployment
+from tests.storage.users import ADMIN, JOBS, OUTPUT, TEMP, Deployment
 
 NAMES = [
     *("answers", "buckets", "anonymous access", "service key", "link key", "expiry"),
@@ -35,16 +35,6 @@ def _little_and_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speed is no test's business, and ten megabytes for each of them would take minutes."""
     monkeypatch.setattr(checks, "ROUND_TRIP_BYTES", 300_000)
     monkeypatch.setattr(checks, "ROUND_TRIP_SECONDS", 60.0)
-
-
-@pytest.fixture(scope="module", params=sorted(DEPLOYMENTS))
-def deployment(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Deployment]:
-    """A server set up by its administrator, with a key for each service."""
-    with DEPLOYMENTS[request.param](tmp_path_factory.mktemp(request.param)) as deployment:
-        list(provision(MinIOClient(deployment.admin)))
-        yield deployment
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +16,7 @@ from darkchannel.storage import JobManager
 from darkchannel.storage.client import MinIOClient
 from darkchannel.storage.provision import State, Step, expires_daily, provision
 from tests.servers import own_buckets
-from tests.storage.users import ADMIN, DEPLOYMENTS, Deployment
+from tests.storage.users import ADMIN, Deployment
 
 
 @pytest.fixture
@@ -31,16 +30,6 @@ def on_minio(request: pytest.FixtureRequest, store_config: StoreConfig) -> bool:
     """Whether the server is MinIO rather than SeaweedFS."""
     name: str = request.node.callspec.params["store_config"]
     return name == "minio"
-
-
-@pytest.fixture(scope="module", params=sorted(DEPLOYMENTS))
-def deployment(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Deployment]:
-    """A server set up by its administrator, with a key for each service."""
-    with DEPLOYMENTS[request.param](tmp_path_factory.mktemp(request.param)) as deployment:
-        list(provision(MinIOClient(deployment.admin)))
-        yield deployment
 
 
 def states(steps: list[Step], words: str) -> set[State]:
