@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from darkchannel.config import StoreConfig
 from tests.servers import SERVERS
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and every process started
+# below would inherit that: tests that send it need it to be heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", params=sorted(SERVERS))
