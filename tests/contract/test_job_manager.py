@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import signal
-import subprocess
-import sys
-import threading
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,52 +15,21 @@ from darkchannel.config import StoreConfig
 from darkchannel.errors import (
     DarkChannelError,
     InputError,
-    IntegrityError,
     InvalidKeyError,
-    JobBusyError,
-    JobCancelledError,
     JobConflictError,
     JobNotFoundError,
-    LeaseLostError,
-    NotFoundError,
     StoreUnavailableError,
 )
 from darkchannel.models import JobStatus
 from darkchannel.storage import JobManager, MinIOClient
-from darkchannel.storage.keys import chunk_key, input_key, metadata_key, plan_key
+from darkchannel.storage.keys import chunk_key, input_key, metadata_key
+from tests.contract.clock import Clock
 from tests.servers import own_buckets
 
 ALWAYS = {
     *("job_id", "status", "created_at", "updated_at", "chapter_title", "revision"),
     *("chunks_total", "chunks_completed"),
 }
-
-
-class Clock:
-    """A clock of our own, so that leases expire without waiting."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture(scope="module")
-def client(store_config: StoreConfig) -> MinIOClient:
-    client = MinIOClient(store_config)
-    client.ensure_buckets()
-    return client
-
-
-@pytest.fixture(scope="module")
-def jobs(client: MinIOClient) -> JobManager:
-    return JobManager(client)
-
-
-@pytest.fixture
-def job_id(jobs: JobManager) -> str:
-    return jobs.create_job("Capítulo 1", "Era uma vez.")
 
 
 def test_a_new_job_says_what_it_is(jobs: JobManager) -> None:
@@ -197,6 +161,8 @@ def test_what_is_no_job_is_not_found(jobs: JobManager, verb: str) -> None:
 
 
 FINAL = [status for status in JobStatus if status.final]
+
+
 RUNNING = [status for status in JobStatus if not status.final]
 
 
@@ -257,393 +223,6 @@ def test_no_change_is_lost_among_many_writers(jobs: JobManager, job_id: str) -> 
     assert after["revision"] == before + 200
 
 
-def test_of_many_workers_one_gets_the_lease(jobs: JobManager, job_id: str) -> None:
-    """Eight threads want the job; one works, seven are told so."""
-
-    def attempt(_: int) -> int | None:
-        try:
-            return jobs.acquire(job_id).fencing
-        except JobBusyError:
-            return None
-
-    with ThreadPoolExecutor(8) as threads:
-        winners = [fencing for fencing in threads.map(attempt, range(8)) if fencing is not None]
-    assert winners == [1]
-
-
-def test_a_lease_given_back_can_be_taken_at_once(jobs: JobManager, job_id: str) -> None:
-    """Each tenure has a higher fencing number, and leaves no lease behind."""
-    for number in (1, 2, 3):
-        with jobs.acquire(job_id) as lease:
-            assert lease.fencing == number
-            assert not lease.lost
-            assert not lease.cancelled
-        assert jobs.get_job_metadata(job_id)["lease"] is None
-        lease.release()
-        with pytest.raises(LeaseLostError, match="given back"):
-            lease.update(voice="x")
-        assert not lease.lost
-
-
-def test_an_expired_lease_is_taken_over_and_the_old_owner_loses(client: MinIOClient) -> None:
-    """After the expiry another may take the job, and nothing the first writes gets through."""
-    clock = Clock()
-    jobs = JobManager(client, clock=clock)
-    job_id = jobs.create_job("T", "texto")
-    first = jobs.acquire(job_id, owner="first", ttl=600)
-    clock.now += 599
-    with pytest.raises(JobBusyError):
-        jobs.acquire(job_id, owner="second", ttl=600)
-    clock.now += 1
-    second = jobs.acquire(job_id, owner="second", ttl=600)
-    assert second.fencing == first.fencing + 1
-    with pytest.raises(LeaseLostError):
-        first.update(status="processing", voice="wrong")
-    assert first.lost
-    with pytest.raises(LeaseLostError):
-        first.progress(5)
-    first.release()
-    after = jobs.get_job_metadata(job_id)
-    assert (after["lease"]["owner"], after["status"], "voice" in after) == (
-        "second",
-        "pending",
-        False,
-    )
-    second.update(status="processing")
-    second.release()
-
-
-def test_a_lease_lives_as_long_as_its_heart_beats(jobs: JobManager, job_id: str) -> None:
-    """Held for longer than it lasts, by the store's clock, a lease is still ours."""
-    with jobs.acquire(job_id, ttl=2) as lease:
-        for _ in range(4):
-            time.sleep(1)
-            with pytest.raises(JobBusyError):
-                jobs.acquire(job_id)
-        assert not lease.lost
-        lease.update(status="processing")
-
-
-def test_a_lease_without_a_heart_expires_by_the_stores_clock(jobs: JobManager, job_id: str) -> None:
-    """A holder that cannot be judged from here has its time, and no more."""
-    lease = jobs.acquire(job_id, owner="on another machine", ttl=1)
-    lease._stop.set()  # as if its machine had lost power
-    lease._wake.set()
-    lease._thread.join()
-    with pytest.raises(JobBusyError):
-        jobs.acquire(job_id)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            jobs.acquire(job_id).release()
-            break
-        except JobBusyError:
-            time.sleep(0.2)
-    else:
-        pytest.fail("the lease never expired")
-    with pytest.raises(LeaseLostError):
-        lease.update(voice="x")
-
-
-HOLDER = """
-import pickle, sys, time
-jobs = pickle.loads(sys.stdin.buffer.read())
-lease = jobs.acquire(sys.argv[1], ttl=600)
-print("held", flush=True)
-time.sleep(60)
-"""
-
-
-def test_the_job_of_a_killed_process_goes_on_at_once(jobs: JobManager, job_id: str) -> None:
-    """After kill -9 the same command does not have to wait for the lease to expire."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, job_id], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdin is not None
-        assert holder.stdout is not None
-        holder.stdin.write(pickle.dumps(jobs))
-        holder.stdin.close()
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(JobBusyError):
-            jobs.acquire(job_id)
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-    with jobs.acquire(job_id) as lease:
-        assert lease.fencing == 2
-
-
-def test_progress_is_written_rarely_and_its_last_value_always(
-    jobs: JobManager, client: MinIOClient, job_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A thousand reports in two seconds make a handful of small writes."""
-    written: list[int] = []
-    put = MinIOClient.put
-
-    def counted(self: MinIOClient, bucket: str, key: str, data: bytes, **options: object) -> str:
-        written.append(len(data))
-        return put(self, bucket, key, data, **options)  # type: ignore[arg-type]
-
-    with jobs.acquire(job_id) as lease:
-        lease.update(status="processing", chunks_total=1000)
-        monkeypatch.setattr(MinIOClient, "put", counted)
-        started = time.monotonic()
-        for number in range(1, 1001):
-            lease.progress(number, seconds_rendered=number / 2)
-            time.sleep(max(0, started + number / 500 - time.monotonic()))
-        took = time.monotonic() - started
-        assert 1 <= len(written) <= took + 2
-        lease.flush()
-        assert jobs.get_job_metadata(job_id)["chunks_completed"] == 1000
-        lease.progress(1001)
-    after = jobs.get_job_metadata(job_id)
-    assert (after["chunks_completed"], after["seconds_rendered"]) == (1001, 500)
-    assert len(written) <= took + 4
-    assert max(written) < 8 * 1024
-
-
-def test_progress_reaches_the_store_without_being_asked(jobs: JobManager, job_id: str) -> None:
-    """Who watches a job sees where it stands within two seconds or so."""
-    with jobs.acquire(job_id) as lease:
-        lease.progress(3)
-        deadline = time.monotonic() + 5
-        while jobs.get_job_metadata(job_id)["chunks_completed"] != 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-
-
-def test_a_cancellation_is_noticed_and_respected(jobs: JobManager, job_id: str) -> None:
-    """The worker learns of it with its next write, keeps its lease, and cannot overrule it."""
-    with jobs.acquire(job_id) as lease:
-        lease.update(status="processing")
-        assert jobs.cancel(job_id)["status"] == "cancelled"
-        assert not lease.cancelled
-        lease.progress(4)
-        lease.flush()
-        assert lease.cancelled
-        with pytest.raises(JobCancelledError):
-            lease.update(status="merging")
-        with pytest.raises(JobCancelledError):
-            lease.update(status="completed")
-        lease.update(status="cancelled")
-    after = jobs.get_job_metadata(job_id)
-    assert (after["status"], after["chunks_completed"]) == ("cancelled", 4)
-    assert jobs.cancel(job_id) == after
-
-
-def test_a_cancelled_job_can_be_resumed_and_cancelled_again(jobs: JobManager, job_id: str) -> None:
-    """Taking a cancelled job up means resuming it; a later cancellation counts anew."""
-    jobs.cancel(job_id)
-    with jobs.acquire(job_id) as lease:
-        lease.progress(0)
-        lease.flush()
-        assert not lease.cancelled
-        lease.update(status="processing")
-        jobs.cancel(job_id)
-        with pytest.raises(JobCancelledError):
-            lease.update(status="merging")
-        lease.flush()
-
-
-def test_a_completed_job_cannot_be_cancelled(jobs: JobManager, job_id: str) -> None:
-    """What is done is done."""
-    jobs.update_job_status(job_id, "completed")
-    with pytest.raises(JobConflictError):
-        jobs.cancel(job_id)
-
-
-def test_while_a_job_is_held_only_its_holder_moves_it(jobs: JobManager, job_id: str) -> None:
-    """Others may cancel and nothing else; the holder's own moves follow the same life."""
-    with jobs.acquire(job_id) as lease:
-        with pytest.raises(JobBusyError):
-            jobs.update_job_status(job_id, "failed")
-        lease.update(status="completed")
-        with pytest.raises(JobConflictError):
-            lease.update(status="failed")
-        with pytest.raises(InputError):
-            lease.update(fencing=1)
-        with pytest.raises(InputError):
-            lease.update(status="finished")
-        with pytest.raises(InputError):
-            lease.progress(1, notes=object())
-    assert jobs.get_job_metadata(job_id)["status"] == "completed"
-
-
-def test_an_error_inside_gives_the_job_back(jobs: JobManager, job_id: str) -> None:
-    """Whatever happens while a job is held, the next worker need not wait."""
-
-    def work() -> None:
-        with jobs.acquire(job_id) as lease:
-            lease.progress(2)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert jobs.get_job_metadata(job_id)["chunks_completed"] == 2
-    jobs.acquire(job_id).release()
-
-
-@pytest.mark.parametrize("options", [{"ttl": 0.5}, {"ttl": 3601}, {"owner": ""}], ids=repr)
-def test_leases_are_bounded(jobs: JobManager, job_id: str, options: dict[str, object]) -> None:
-    """One second to one hour, and somebody's."""
-    with pytest.raises(InputError):
-        jobs.acquire(job_id, **options)  # type: ignore[arg-type]
-
-
-def test_a_plan_is_written_once_and_read_back_unchanged(jobs: JobManager, job_id: str) -> None:
-    """The same plan may be written again; another one is a conflict."""
-    with pytest.raises(NotFoundError):
-        jobs.read_plan(job_id)
-    for _ in range(2):
-        jobs.write_plan(job_id, b'{"chunks": []}')
-    assert jobs.read_plan(job_id) == b'{"chunks": []}'
-    with pytest.raises(JobConflictError):
-        jobs.write_plan(job_id, b'{"chunks": [1]}')
-    assert jobs.read_plan(job_id) == b'{"chunks": []}'
-
-
-def test_a_plan_left_by_a_killed_run_does_not_stand_in_the_way(
-    jobs: JobManager, client: MinIOClient, job_id: str
-) -> None:
-    """A plan that the metadata does not know of has never counted."""
-    client.put(jobs.bucket, plan_key(job_id), b"half a pl")
-    jobs.write_plan(job_id, b"whole plan")
-    assert jobs.read_plan(job_id) == b"whole plan"
-
-
-@pytest.mark.parametrize("what", ["plan", "input"])
-def test_tampering_is_noticed(
-    jobs: JobManager, client: MinIOClient, job_id: str, what: str
-) -> None:
-    """A plan or input changed behind our back is refused, and the remedy says what to do."""
-    jobs.write_plan(job_id, b"plan")
-    key = plan_key(job_id) if what == "plan" else input_key(job_id, "txt")
-    read = jobs.read_plan if what == "plan" else jobs.read_input
-    client.put(jobs.bucket, key, b"tampered")
-    with pytest.raises(IntegrityError) as caught:
-        read(job_id)
-    assert job_id in caught.value.remedy
-    client.delete(jobs.bucket, key)
-    with pytest.raises(IntegrityError, match="missing"):
-        read(job_id)
-
-
-def test_room_is_made_for_what_comes_later(jobs: JobManager, client: MinIOClient) -> None:
-    """When metadata grows, the text of the input is left to the input's own object."""
-    job_id = jobs.create_job("T", "a" * 4096)
-    after = jobs.update_job_status(job_id, "completed", notes="x" * 3500)
-    assert ("input_text" in after, "input_key" in after) == (False, True)
-    assert jobs.read_input(job_id) == b"a" * 4096
-    with pytest.raises(InputError):
-        jobs.update_job_status(job_id, "completed", notes="x" * 9000)
-    assert jobs.get_job_metadata(job_id) == after
-
-
-@pytest.mark.parametrize(
-    "garbage", [b"", b"not json", b"[1]", b"\xff\xfe", b"{}", b'{"job_id": 1}']
-)
-def test_damaged_metadata_is_told_as_such(
-    jobs: JobManager, client: MinIOClient, job_id: str, garbage: bytes
-) -> None:
-    """Bytes that are no metadata are an integrity error, never a traceback of the parser."""
-    client.put(jobs.bucket, metadata_key(job_id), garbage)
-    with pytest.raises(IntegrityError, match="metadata"):
-        jobs.get_job_metadata(job_id)
-    with pytest.raises(IntegrityError):
-        jobs.acquire(job_id)
-    assert job_id not in {job["job_id"] for job in jobs.list_jobs()}
-    jobs.delete(job_id)
-    assert list(client.list(jobs.bucket, f"{job_id}/")) == []
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"status": "sleeping"},
-        {"revision": None},
-        {"updated_at": "yesterday"},
-        {"lease": {"owner": "x"}},
-        {"job_id": "another"},
-    ],
-    ids=repr,
-)
-def test_metadata_that_cannot_be_right_is_told_as_such(
-    jobs: JobManager, client: MinIOClient, job_id: str, change: dict[str, object]
-) -> None:
-    """Valid JSON with a wrong field is damage too, named with what to do about it."""
-    record = jobs.get_job_metadata(job_id) | change
-    client.put(jobs.bucket, metadata_key(job_id), json.dumps(record).encode())
-    with pytest.raises(IntegrityError, match="damaged") as caught:
-        jobs.get_job_metadata(job_id)
-    assert f"jobs delete {job_id}" in caught.value.remedy
-
-
-def test_deleting_takes_everything_and_only_that(jobs: JobManager, client: MinIOClient) -> None:
-    """A job goes with its takes and files; one whose id begins likewise stays."""
-    name = f"livro-{uuid.uuid4().hex}"
-    for job_id in (name, f"{name}.b"):
-        jobs.create_job("T", "texto", job_id=job_id)
-        jobs.write_plan(job_id, b"plan")
-        client.put(jobs.bucket, chunk_key(job_id, 1), b"take")
-    jobs.delete(name)
-    assert [info.key for info in client.list(jobs.bucket, f"{name}/")] == []
-    assert len(list(client.list(jobs.bucket, f"{name}.b/"))) == 4
-    with pytest.raises(JobNotFoundError):
-        jobs.get_job_metadata(name)
-    with pytest.raises(JobNotFoundError):
-        jobs.delete(name)
-    assert jobs.create_job("T", "outro texto", job_id=name) == name
-    assert jobs.read_input(name) == b"outro texto"
-
-
-def test_a_job_being_worked_on_is_not_deleted(jobs: JobManager, job_id: str) -> None:
-    """It has to be cancelled first."""
-    with jobs.acquire(job_id) as lease:
-        with pytest.raises(JobBusyError):
-            jobs.delete(job_id)
-        lease.update(status="processing")
-
-
-def test_deleting_under_a_cancelled_worker_leaves_it_no_way_back(client: MinIOClient) -> None:
-    """The worker loses its lease, the job is gone for all, and its id is free when it is safe."""
-    clock = Clock()
-    jobs = JobManager(client, clock=clock)
-    job_id = jobs.create_job("T", "texto")
-    lease = jobs.acquire(job_id, owner="elsewhere", ttl=600)
-    jobs.cancel(job_id)
-    jobs.delete(job_id)
-    client.put(jobs.bucket, chunk_key(job_id, 1), b"a last take")
-    for attempt in (lambda: jobs.get_job_metadata(job_id), lambda: jobs.acquire(job_id)):
-        with pytest.raises(JobNotFoundError):
-            attempt()
-    assert job_id not in {job["job_id"] for job in jobs.list_jobs()}
-    with pytest.raises(LeaseLostError):
-        lease.update(voice="x")
-    lease.release()
-    with pytest.raises(JobBusyError):
-        jobs.create_job("T", "texto", job_id=job_id)
-    clock.now += 601
-    assert jobs.create_job("T", "outro", job_id=job_id) == job_id
-    assert not client.exists(jobs.bucket, chunk_key(job_id, 1))
-    assert jobs.get_job_metadata(job_id)["status"] == "pending"
-
-
-def test_a_creation_that_died_half_way_can_be_repeated_or_deleted(
-    jobs: JobManager, client: MinIOClient
-) -> None:
-    """An input without metadata is no job yet."""
-    name = f"livro-{uuid.uuid4().hex}"
-    client.put(jobs.bucket, input_key(name, "txt"), b"texto")
-    with pytest.raises(JobNotFoundError):
-        jobs.get_job_metadata(name)
-    with pytest.raises(JobConflictError):
-        jobs.create_job("T", "outro", job_id=name)
-    assert jobs.create_job("T", "texto", job_id=name) == name
-    other = f"livro-{uuid.uuid4().hex}"
-    client.put(jobs.bucket, input_key(other, "txt"), b"texto")
-    jobs.delete(other)
-    assert list(client.list(jobs.bucket, f"{other}/")) == []
-
-
 def test_jobs_are_listed_all_or_newest_first(store_config: StoreConfig) -> None:
     """All come one by one; the newest come in order; damaged ones and strangers do not disturb."""
     client = MinIOClient(own_buckets(store_config))
@@ -686,31 +265,6 @@ def test_a_write_whose_answer_is_lost_counts_once(
     assert jobs._change(job_id, add)["count"] == 1
     assert jobs.get_job_metadata(job_id)["count"] == 1
     assert (len(lost), len(calls)) == (1, 1)
-
-
-def test_a_store_that_goes_away_takes_no_progress_with_it(
-    jobs: JobManager, job_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While the store is gone reports are kept, and written when it is back."""
-    get = MinIOClient.get
-    gone = threading.Event()
-
-    def failing(self: MinIOClient, bucket: str, key: str, **options: int) -> object:
-        if gone.is_set():
-            raise StoreUnavailableError("gone")
-        return get(self, bucket, key, **options)
-
-    monkeypatch.setattr(MinIOClient, "get", failing)
-    with jobs.acquire(job_id) as lease:
-        gone.set()
-        lease.progress(9)
-        time.sleep(1.3)
-        with pytest.raises(StoreUnavailableError):
-            lease.flush()
-        gone.clear()
-        lease.flush()
-        assert jobs.get_job_metadata(job_id)["chunks_completed"] == 9
-        assert not lease.lost
 
 
 def test_what_is_stored_is_plain_json(jobs: JobManager, client: MinIOClient, job_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What every store has to do: one suite, run on each server there is."""
+"""What every store has to do with objects: one suite, run on each server there is."""
 
 from __future__ import annotations
 
@@ -8,56 +8,25 @@ import json
 import os
 import random
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from darkchannel.config import Credentials, StoreConfig
+from darkchannel.config import StoreConfig
 from darkchannel.errors import (
-    InputError,
     IntegrityError,
     InvalidKeyError,
     NotFoundError,
-    OutputError,
     PreconditionError,
-    SettingError,
     StoreAccessError,
     StoreError,
 )
-from darkchannel.storage.client import MAX_LINK_SECONDS, MinIOClient
+from darkchannel.storage.client import MinIOClient
 from tests.servers import own_buckets
-
-
-@pytest.fixture
-def bucket(store_config: StoreConfig) -> str:
-    return store_config.buckets.temp
-
-
-@pytest.fixture(scope="module")
-def client(store_config: StoreConfig) -> MinIOClient:
-    client = MinIOClient(store_config)
-    client.ensure_buckets()
-    return client
-
-
-@pytest.fixture
-def prefix() -> str:
-    """A folder no other test uses."""
-    return uuid.uuid4().hex
-
-
-def read_all(url: str) -> bytes:
-    """What anybody gets who follows a link."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        data: bytes = answer.read()
-        return data
 
 
 def test_bytes_come_back_as_they_went(client: MinIOClient, bucket: str, prefix: str) -> None:
@@ -317,137 +286,6 @@ def test_copies_keep_bytes_and_facts(
     assert client.get(jobs, f"{prefix}/c.wav").data == b"take"
 
 
-def test_files_go_up_and_come_down(
-    client: MinIOClient, bucket: str, prefix: str, tmp_path: Path
-) -> None:
-    """A file comes back byte for byte, its progress told up to the last byte."""
-    source, target = tmp_path / "a.bin", tmp_path / "b.bin"
-    source.write_bytes(os.urandom(2_000_003))
-    target.write_bytes(b"old")
-    sent: list[tuple[int, int]] = []
-    received: list[tuple[int, int]] = []
-    info = client.upload_file(
-        source,
-        bucket,
-        f"{prefix}/a.mp3",
-        metadata={"n": "1"},
-        on_progress=lambda done, total: sent.append((done, total)),
-    )
-    assert info.content_type == "audio/mpeg"
-    assert info.metadata["n"] == "1"
-    assert info.metadata["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
-    client.download_file(
-        bucket,
-        f"{prefix}/a.mp3",
-        target,
-        on_progress=lambda done, total: received.append((done, total)),
-    )
-    assert target.read_bytes() == source.read_bytes()
-    assert sent[-1] == received[-1] == (2_000_003, 2_000_003)
-    assert sorted(received) == received
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.bin", "b.bin"]
-
-
-@pytest.mark.slow
-def test_a_large_file_goes_in_parts(
-    client: MinIOClient, bucket: str, prefix: str, tmp_path: Path
-) -> None:
-    """Seventy megabytes travel as a multipart upload and come back equal."""
-    source, target = tmp_path / "a.bin", tmp_path / "b.bin"
-    source.write_bytes(os.urandom(70 * 1024 * 1024))
-    info = client.upload_file(source, bucket, f"{prefix}/large")
-    assert info.size == source.stat().st_size
-    assert info.etag.endswith("-5")  # S3 marks an upload of five parts so
-    client.download_file(bucket, f"{prefix}/large", target)
-    assert target.read_bytes() == source.read_bytes()
-    client.delete(bucket, f"{prefix}/large")
-
-
-@pytest.mark.slow
-def test_a_large_upload_that_fails_leaves_nothing(
-    client: MinIOClient, bucket: str, prefix: str, tmp_path: Path
-) -> None:
-    """An upload broken off by its own program leaves neither object nor parts."""
-    source = tmp_path / "a.bin"
-    source.write_bytes(bytes(70 * 1024 * 1024))
-
-    def stop(done: int, total: int) -> None:
-        if done > total // 2:
-            raise RuntimeError("enough")
-
-    with pytest.raises(RuntimeError, match="enough"):
-        client.upload_file(source, bucket, f"{prefix}/large", on_progress=stop)
-    assert not client.exists(bucket, f"{prefix}/large")
-    assert all(upload.key != f"{prefix}/large" for upload in client.incomplete_uploads(bucket))
-
-
-def test_files_that_cannot_be_read_or_written_are_named(
-    client: MinIOClient, bucket: str, prefix: str, tmp_path: Path
-) -> None:
-    """What is wrong on this side is not blamed on the store."""
-    with pytest.raises(InputError, match="missing"):
-        client.upload_file(tmp_path / "missing.bin", bucket, f"{prefix}/x")
-    with pytest.raises(InputError):
-        client.upload_file(tmp_path, bucket, f"{prefix}/x")
-    client.put(bucket, f"{prefix}/x", b"x")
-    with pytest.raises(OutputError, match="nowhere"):
-        client.download_file(bucket, f"{prefix}/x", tmp_path / "nowhere" / "file")
-    (tmp_path / "nowhere").write_bytes(b"a file, no directory")
-    with pytest.raises(OutputError, match="nowhere"):
-        client.download_file(bucket, f"{prefix}/x", tmp_path / "nowhere" / "file")
-
-
-def test_a_link_opens_for_anybody(client: MinIOClient, bucket: str, prefix: str) -> None:
-    """A link needs no credentials, names the file as asked, and no other object."""
-    client.put(bucket, f"{prefix}/é a+b.mp3", b"audio")
-    client.put(bucket, f"{prefix}/secret", b"secret")
-    url = client.generate_presigned_url(
-        bucket, f"{prefix}/é a+b.mp3", 60, download_name="São João.mp3"
-    )
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        assert answer.read() == b"audio"
-        assert "filename*=UTF-8''S%C3%A3o%20Jo%C3%A3o.mp3" in answer.headers["Content-Disposition"]
-    assert read_all(client.generate_presigned_url(bucket, f"{prefix}/é a+b.mp3")) == b"audio"
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        read_all(url.replace("%C3%A9%20a%2Bb.mp3", "secret"))
-    assert refused.value.code == 403
-
-
-def test_a_link_expires(client: MinIOClient, bucket: str, prefix: str) -> None:
-    """After its time a link opens nothing."""
-    client.put(bucket, f"{prefix}/x", b"x")
-    url = client.generate_presigned_url(bucket, f"{prefix}/x", 1)
-    time.sleep(2.1)
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        read_all(url)
-    assert refused.value.code == 403
-
-
-@pytest.mark.parametrize("expiration", [0, -1, MAX_LINK_SECONDS + 1])
-def test_the_life_of_a_link_is_bounded(
-    client: MinIOClient, bucket: str, prefix: str, expiration: int
-) -> None:
-    """One second to seven days, as S3 has it."""
-    with pytest.raises(SettingError, match=str(expiration)):
-        client.generate_presigned_url(bucket, f"{prefix}/x", expiration)
-
-
-def test_links_name_the_public_endpoint_and_its_own_credentials(
-    store_config: StoreConfig, bucket: str, prefix: str
-) -> None:
-    """A link is signed for the address that browsers use, by the user that may only read."""
-    config = replace(
-        store_config,
-        public_endpoint="https://audio.example.org",
-        link_credentials=Credentials("reader", "readers-secret"),
-    )
-    url = MinIOClient(config).generate_presigned_url(bucket, f"{prefix}/x", 60)
-    assert urlsplit(url).netloc == "audio.example.org"
-    assert "X-Amz-Credential=reader%2F" in url
-    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
-    assert store_config.credentials.access_key not in url
-
-
 @pytest.mark.parametrize("part", ["access_key", "secret_key"])
 def test_wrong_credentials_are_named_as_such(
     store_config: StoreConfig, client: MinIOClient, bucket: str, prefix: str, part: str
@@ -481,23 +319,3 @@ def test_buckets_are_made_once(store_config: StoreConfig) -> None:
     client.ensure_buckets()
     client.ping()
     assert client.exists(config.buckets.refs, "x")
-
-
-def test_uploads_left_half_done_can_be_dropped(
-    client: MinIOClient, bucket: str, prefix: str
-) -> None:
-    """An upload that nobody will complete is found and aborted; a second time is no error."""
-    raw = client._connections.retried
-    upload = raw.create_multipart_upload(Bucket=bucket, Key=f"{prefix}/half")
-    raw.upload_part(
-        Bucket=bucket,
-        Key=f"{prefix}/half",
-        UploadId=upload["UploadId"],
-        PartNumber=1,
-        Body=b"x" * 100,
-    )
-    found = [item for item in client.incomplete_uploads(bucket) if item.key == f"{prefix}/half"]
-    assert len(found) == 1
-    client.abort_upload(bucket, found[0])
-    client.abort_upload(bucket, found[0])
-    assert all(item.key != f"{prefix}/half" for item in client.incomplete_uploads(bucket))
