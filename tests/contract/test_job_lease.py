@@ -24,6 +24,11 @@ from darkchannel.storage import JobManager, MinIOClient
 from tests.contract.clock import Clock
 
 
+def unreachable(*_: object, **__: object) -> None:
+    """What a call comes to while the store is gone."""
+    raise StoreUnavailableError("gone")
+
+
 def test_of_many_workers_one_gets_the_lease(jobs: JobManager, job_id: str) -> None:
     """Eight threads want the job; one works, seven are told so."""
 
@@ -223,16 +228,33 @@ def test_while_a_job_is_held_only_its_holder_moves_it(jobs: JobManager, job_id: 
     with jobs.acquire(job_id) as lease:
         with pytest.raises(JobBusyError):
             jobs.update_job_status(job_id, "failed")
-        lease.update(status="completed")
-        with pytest.raises(JobConflictError):
-            lease.update(status="failed")
         with pytest.raises(InputError):
             lease.update(fencing=1)
         with pytest.raises(InputError):
             lease.update(status="finished")
         with pytest.raises(InputError):
             lease.progress(1, notes=object())
+        lease.update(status="completed")
+    with jobs.acquire(job_id) as again, pytest.raises(JobConflictError):
+        again.update(status="failed")
     assert jobs.get_job_metadata(job_id)["status"] == "completed"
+
+
+@pytest.mark.parametrize("last", ["completed", "failed", "cancelled"])
+def test_the_last_status_gives_the_job_back(
+    jobs: JobManager, job_id: str, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One write says how it ended and that nobody holds it, so leaving needs no store."""
+    with jobs.acquire(job_id, ttl=600) as lease:
+        lease.progress(7)
+        assert lease.update(status=last)["lease"] is None
+        with pytest.raises(LeaseLostError, match="given back"):
+            lease.update(status="processing")
+        monkeypatch.setattr(MinIOClient, "get", unreachable)
+    monkeypatch.undo()
+    after = jobs.get_job_metadata(job_id)
+    assert (after["status"], after["chunks_completed"]) == (last, 7)
+    jobs.acquire(job_id).release()
 
 
 def test_an_error_inside_gives_the_job_back(jobs: JobManager, job_id: str) -> None:

@@ -97,6 +97,19 @@ def test_messages_name_the_server_and_the_object() -> None:
     assert "store setup" in caught.value.remedy
 
 
+def test_an_answer_to_head_is_read_from_its_header() -> None:
+    """It has no body: MinIO names there the code by which a full quota is not a missing object."""
+    error = answer("400", 400)
+    error.response["ResponseMetadata"]["HTTPHeaders"] = {
+        "x-minio-error-code": "XMinioAdminBucketQuotaExceeded"
+    }
+    with (
+        pytest.raises(errors.StoreFullError),
+        s3_errors.translated(CONFIG, "read", "bucket", "some/key"),
+    ):
+        raise error
+
+
 def test_what_is_not_the_librarys_goes_through() -> None:
     """Errors of our own code are not disguised as the store's."""
     with pytest.raises(KeyError), s3_errors.translated(CONFIG, "read", "bucket"):

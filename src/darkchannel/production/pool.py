@@ -15,6 +15,12 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 
+NICENESS = 10
+"""Of the workers.  Speaking fills every core for hours; what is left waiting for a core then is
+short: the parent's requests, the store's answers, an API's, a person's other work.  The kernel
+gives them their turn first, and the workers all the rest, so that the whole takes no longer.
+"""
+
 
 def default_workers() -> int:
     """One for each core this process may run on."""
@@ -58,7 +64,8 @@ def speech_workers(count: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _start_worker(leash: Connection) -> None:
-    """Leave Ctrl-C to the parent, and end when it ends."""
+    """Leave Ctrl-C to the parent, end when it ends, and let short work go first."""
+    os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(leash,), name="leash", daemon=True).start()

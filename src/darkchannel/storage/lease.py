@@ -1,4 +1,4 @@
-"""The right to work on a job: held with a heartbeat, given back at the end."""
+"""The right to work on a job: held with a heartbeat, given back with the last status."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class JobLease:
     """A lease on one job; made by :meth:`JobManager.acquire`.
 
     A daemon thread renews it every third of its life and writes the progress reported, at most
-    once a second.  Every write is made only while the lease is still ours.  Use it as a context
-    manager: leaving gives the job back.
+    once a second.  Every write is made only while the lease is still ours.  The write of a last
+    status (completed, failed, cancelled) gives the job back as well, so that nothing can go wrong
+    between the two.  Use it as a context manager: leaving gives back what was not finished.
 
     Args:
         state: where job metadata lies.
@@ -93,7 +94,7 @@ class JobLease:
         """Change the job's metadata now, together with progress not yet written.
 
         Args:
-            **fields: values to set; ``status`` moves the job on.
+            **fields: values to set; ``status`` moves the job on, and a last one gives it back.
 
         Returns:
             The metadata as written.
@@ -107,7 +108,7 @@ class JobLease:
         """
         status = record.parse_status(fields.pop("status")) if "status" in fields else None
         record.check_fields(fields)
-        return self._write(fields, status)
+        return self._write(fields, status, keep=status is None or not status.final)
 
     def progress(self, chunks_completed: int, **fields: Any) -> None:
         """Report progress; written within a second or so, the last report always.
@@ -148,14 +149,17 @@ class JobLease:
         """
         if self._released:
             return
-        self._released = True
-        self._stop.set()
-        self._wake.set()
+        self._let_go()
         if not self._lost:
             try:
                 self._write({}, None, keep=False, outages=1)
             except LeaseLostError:
                 logger.warning("job %s was taken over before it was given back", self.job_id)
+
+    def _let_go(self) -> None:
+        self._released = True
+        self._stop.set()
+        self._wake.set()
 
     def __enter__(self) -> Self:
         return self
@@ -190,7 +194,7 @@ class JobLease:
     ) -> Document:
         with self._write_lock:
             self._require_not_lost()
-            if keep and self._released:
+            if self._released and (keep or fields or status):
                 raise LeaseLostError(f"the lease on job {self.job_id} was given back")
             with self._pending_lock:
                 pending, self._pending = self._pending, {}
@@ -214,6 +218,8 @@ class JobLease:
             finally:
                 self._last_attempt = time.monotonic()
             self._notice(document)
+            if not keep:
+                self._let_go()
             return dict(document)
 
     def _changed(
