@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import correction, interrupt, long_book, overhead, peer, store, ten_jobs
+from benchmarks import correction, interrupt, kokoro, long_book, overhead, peer, store, ten_jobs
 from benchmarks.table import machine, print_table
 
 BENCHMARKS = {
     "correction": correction.run,
     "ten-jobs": ten_jobs.run,
     "interrupt": interrupt.run,
+    "kokoro": kokoro.run,
     "long-book": long_book.run,
     "overhead": overhead.run,
     "peer": peer.run,

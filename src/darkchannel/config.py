@@ -16,7 +16,14 @@ from pathlib import Path
 from darkchannel.errors import SettingError
 
 OWN_PREFIX = "DARKCHANNEL_"
-OWN_NAMES = frozenset({"DARKCHANNEL_DATA_DIR", "DARKCHANNEL_WORKERS", "DARKCHANNEL_OFFLINE"})
+OWN_NAMES = frozenset(
+    {
+        "DARKCHANNEL_DATA_DIR",
+        "DARKCHANNEL_KOKORO_RUNTIME",
+        "DARKCHANNEL_OFFLINE",
+        "DARKCHANNEL_WORKERS",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class Settings:
         buckets: names of the four buckets, whichever server it is.
         workers: speech workers; None means one for each core.
         offline: never fetch anything; say what is missing instead.
+        kokoro_runtime: what computes the Kokoro voice; None means the best for this machine.
     """
 
     data_dir: Path
@@ -81,6 +89,7 @@ class Settings:
     buckets: Buckets = field(default_factory=Buckets)
     workers: int | None = None
     offline: bool = False
+    kokoro_runtime: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -107,6 +116,7 @@ class Settings:
             buckets=buckets,
             workers=_positive_int(env, "DARKCHANNEL_WORKERS"),
             offline=_flag(env, "DARKCHANNEL_OFFLINE"),
+            kokoro_runtime=env.get("DARKCHANNEL_KOKORO_RUNTIME"),
         )
 
 

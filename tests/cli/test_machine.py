@@ -15,6 +15,7 @@ from darkchannel.audio.wav import decode_wav
 from darkchannel.config import StoreConfig
 from darkchannel.speech.tone import decode_tones
 from tests.cli.conftest import Run
+from tests.speech.real_kokoro import settings
 
 
 def test_another_program_can_use_the_store(
@@ -67,6 +68,23 @@ def test_doctor_names_what_is_missing_and_the_cure(run: Run, tmp_path: Path) -> 
         )
     }
     assert names == {"python", "data directory", "ffmpeg", "kokoro", "store"}
+
+
+@pytest.mark.slow
+def test_doctor_measures_both_runtimes(run: Run) -> None:
+    """With --measure it says how much speech a second each makes."""
+    machine = {"DARKCHANNEL_DATA_DIR": str(settings().data_dir)}
+    done = run("doctor", "--measure", "--json", env=machine)
+    speeds = [check for check in json.loads(done.stdout) if "speed" in check["name"]]
+    assert [check["name"].split(", ")[1] for check in speeds] == ["float32", "onnxruntime"]
+    assert all(float(check["detail"].split()[0]) > 0 for check in speeds)
+
+
+def test_an_unknown_runtime_is_refused(run: Run) -> None:
+    """A misspelt one is an error that lists the choices, before anything is done."""
+    done = run("render", "-", stdin="Olá.", env={"DARKCHANNEL_KOKORO_RUNTIME": "float23"})
+    assert done.returncode == 2
+    assert "float32, onnxruntime" in done.stderr
 
 
 def test_voices_can_be_heard(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,13 +16,19 @@ from darkchannel.speech.tone import ToneEngine
 from tests.speech.material import chunk_of, utterance
 from tests.speech.real_kokoro import real_kokoro
 
-ENGINES: dict[str, Callable[[], Engine]] = {"tone": ToneEngine, "kokoro": real_kokoro}
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "tone": ToneEngine,
+    "kokoro": real_kokoro,
+    "kokoro on onnxruntime": partial(real_kokoro, "onnxruntime"),
+}
 
 SHORT = "A porta estava aberta."
 LONGER = "Ninguém respondeu, e o vento levou a voz dela pela rua abaixo."
 
 
-@pytest.fixture(params=["tone", pytest.param("kokoro", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=["tone", *(pytest.param(name, marks=pytest.mark.slow) for name in list(ENGINES)[1:])]
+)
 def engine(request: pytest.FixtureRequest) -> Engine:
     """One engine after the other."""
     return ENGINES[request.param]()

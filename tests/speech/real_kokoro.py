@@ -14,6 +14,6 @@ def settings() -> Settings:
 
 
 @cache
-def real_kokoro() -> KokoroEngine:
+def real_kokoro(runtime: str | None = None) -> KokoroEngine:
     """An engine on the weights of the machine's own data directory, fetched where missing."""
-    return KokoroEngine(settings().data_dir, threads=2)
+    return KokoroEngine(settings().data_dir, runtime=runtime, threads=2)

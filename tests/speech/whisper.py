@@ -86,14 +86,35 @@ def transcribe(samples: npt.NDArray[np.float32], sample_rate: int, language: str
         sample_rate: in Hz.
         language: as Whisper calls it, such as ``pt``.
     """
-    seconds = len(samples) / sample_rate
-    instants = np.arange(0, seconds, 1 / WHISPER_RATE)
+    return " ".join(segment.text.strip() for segment in _segments(samples, sample_rate, language))
+
+
+def heard_words(
+    samples: npt.NDArray[np.float32], sample_rate: int, language: str
+) -> list[tuple[str, float]]:
+    """Each word that Whisper hears, and the second at which it begins."""
+    return [
+        (word, float(piece.start))
+        for segment in _segments(samples, sample_rate, language, word_timestamps=True)
+        for piece in segment.words
+        for word in words(piece.word)
+    ]
+
+
+def _segments(
+    samples: npt.NDArray[np.float32], sample_rate: int, language: str, **options: bool
+) -> Any:
+    instants = np.arange(0, len(samples) / sample_rate, 1 / WHISPER_RATE)
     # Speech has little above 8 kHz: a linear resampling is enough for a listener.
     heard = np.interp(instants, np.arange(len(samples)) / sample_rate, samples)
     segments, _info = whisper().transcribe(
-        heard.astype(np.float32), language=language, beam_size=5, condition_on_previous_text=False
+        heard.astype(np.float32),
+        language=language,
+        beam_size=5,
+        condition_on_previous_text=False,
+        **options,
     )
-    return " ".join(segment.text.strip() for segment in segments)
+    return segments
 
 
 def words(text: str) -> list[str]:

@@ -81,6 +81,11 @@ def download_bars() -> Iterator[Callable[[Any], None]]:
             nonlocal task
             if task is None:
                 task = bars.add_task(progress.name, total=progress.total_bytes)
-            bars.update(task, description=progress.name, completed=progress.done_bytes)
+            bars.update(
+                task,
+                description=progress.name,
+                total=progress.total_bytes,
+                completed=progress.done_bytes,
+            )
 
         yield show

@@ -98,11 +98,15 @@ def _render_samples(console: Console, settings: Settings, engine: str, names: li
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON array on stdout.")
-def doctor(as_json: bool) -> None:
+@click.option("--measure", is_flag=True, help="Also speak for 10 seconds, to say how fast it is.")
+def doctor(as_json: bool, measure: bool) -> None:
     """Say whether this machine has what it takes, and what to do where it does not."""
-    from darkchannel.production.doctor import diagnose
+    from darkchannel.production import doctor as examination
 
-    checks = list(diagnose(Settings.from_environment()))
+    settings = Settings.from_environment()
+    checks = list(examination.diagnose(settings))
+    if measure:
+        checks += examination.measure(settings)
     if as_json:
         print_json([check._asdict() for check in checks])
     else:

@@ -123,7 +123,7 @@ def fetch(
         raise _missing_error(manifest, folder, missing)
     if missing:
         try:
-            with _locked(folder):
+            with locked(folder):
                 _Fetch(folder, source, on_progress).run(_missing(manifest, folder))
         except OSError as error:
             raise EngineUnavailableError(
@@ -347,8 +347,8 @@ def _missing_error(
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; it goes with the process, however that ends."""
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, making both; it goes with the process, however that ends."""
     import fcntl
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from darkchannel.errors import EngineUnavailableError, SynthesisError
+from darkchannel.errors import EngineUnavailableError, SettingError, SynthesisError
 from darkchannel.models import Pronunciation
 from darkchannel.speech.kokoro import engine as engine_module
-from darkchannel.speech.kokoro.edges import trim
+from darkchannel.speech.kokoro.edges import Edges, find_edges, trim
 from darkchannel.speech.kokoro.engine import SAMPLE_RATE, KokoroEngine
+from darkchannel.speech.kokoro.runtime import Spoken
 from darkchannel.speech.kokoro.vocabulary import SPACE
 from tests.speech.material import chunk_of, utterance
 
@@ -42,8 +44,18 @@ def test_without_weights_offline_it_says_what_is_missing(tmp_path: Path) -> None
 
 
 def test_the_fingerprint_names_all_that_decides_the_sound(tmp_path: Path) -> None:
-    """Weights, espeak-ng and the versions of phonemes and code are in it."""
-    assert KokoroEngine(tmp_path).fingerprint == ("kokoro-1-6e742170d309-espeak-1.52.0-phonemes-1")
+    """Runtime, weights, espeak-ng and the versions of phonemes and code are in it."""
+    rest = "1-6e742170d309-espeak-1.52.0-phonemes-1"
+    assert KokoroEngine(tmp_path).fingerprint == f"kokoro-float32-{rest}"
+    published = KokoroEngine(tmp_path, runtime="onnxruntime")
+    assert published.fingerprint == f"kokoro-onnxruntime-{rest}"
+
+
+def test_a_runtime_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    """The error names the choices."""
+    with pytest.raises(SettingError, match="quantum") as refused:
+        KokoroEngine(tmp_path, runtime="quantum")
+    assert "float32, onnxruntime" in refused.value.remedy
 
 
 def test_tokens_of_a_chunk_are_those_of_its_utterances(tmp_path: Path) -> None:
@@ -96,11 +108,11 @@ def test_trimming_loses_nothing_that_can_be_heard(
     """What is cut away carries less than a 100,000th of the energy, soft consonants kept."""
     raw: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
 
-    def spy(samples: np.ndarray[tuple[int], np.dtype[np.float32]], rate: int) -> object:
+    def spy(samples: np.ndarray[tuple[int], np.dtype[np.float32]], rate: int) -> Edges:
         raw.append(samples)
-        return trim(samples, rate)
+        return find_edges(samples, rate)
 
-    monkeypatch.setattr(engine_module, "trim", spy)
+    monkeypatch.setattr(engine_module, "find_edges", spy)
     for text in SOFT_EDGES:
         chunk = chunk_of(kokoro, text, voice=voice, language=language)
         kept = next(kokoro.synthesize([chunk])).samples
@@ -110,15 +122,48 @@ def test_trimming_loses_nothing_that_can_be_heard(
         assert len(kept) < len(raw[-1])
 
 
+@pytest.mark.slow
+def test_it_says_when_each_token_and_sentence_sounds(kokoro: KokoroEngine) -> None:
+    """Times rise from the first sound to the last, and a sentence begins with the space."""
+    chunk = chunk_of(kokoro, *PARAGRAPH)
+    speech = next(kokoro.synthesize([chunk]))
+    times = speech.token_times
+    assert times is not None
+    assert len(times) == chunk.tokens
+    assert times[0].start <= 0.05
+    assert speech.seconds - 0.3 <= times[-1].end <= speech.seconds
+    for before, after in itertools.pairwise(times):
+        assert before.start <= before.end == after.start
+    starts = speech.utterance_starts
+    assert starts is not None
+    spaces = [-1]
+    for text in PARAGRAPH[:-1]:
+        spaces.append(spaces[-1] + 1 + len(kokoro.tokens(chunk_of(kokoro, text))))
+    assert starts[0] == 0
+    assert list(starts[1:]) == [times[space].start for space in spaces[1:]]
+
+
+@pytest.mark.slow
+def test_the_time_before_a_sentence_is_a_pause(kokoro: KokoroEngine) -> None:
+    """Where the engine says that a sentence begins, the sound before it is soft or none."""
+    speech = next(kokoro.synthesize([chunk_of(kokoro, *PARAGRAPH)]))
+    assert speech.utterance_starts is not None
+    loud = np.sqrt(np.mean(speech.samples**2))
+    for start in speech.utterance_starts[1:]:
+        end = round(start * SAMPLE_RATE)
+        pause = speech.samples[end - round(0.1 * SAMPLE_RATE) : end]
+        assert np.sqrt(np.mean(pause**2)) < 0.2 * loud
+
+
 class Broken:
     """A runtime whose output is not speech."""
 
     def __init__(self, output: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
         self.output = output
 
-    def run(self, *_arguments: object) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    def run(self, *_arguments: object) -> Spoken:
         """One take, as broken as ever."""
-        return self.output
+        return Spoken(self.output, None)
 
 
 @pytest.mark.slow

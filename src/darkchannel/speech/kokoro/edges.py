@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +25,24 @@ _LOUD_PERCENTILE = 95
 _DEAD_DB = -60.0
 
 
+class Edges(NamedTuple):
+    """Where a take is cut: sample numbers; what lies between start and begin is faded in."""
+
+    start: int
+    begin: int
+    end: int
+    stop: int
+
+    def cut(self, samples: Samples) -> Samples:
+        """The samples from start to stop, as a new array."""
+        kept = samples[self.start : self.stop].astype(np.float32)
+        before, after = self.begin - self.start, self.stop - self.end
+        # The margins are silence already; the ramps only take the step out of where it is cut.
+        kept[:before] *= np.linspace(0, 1, before, endpoint=False, dtype=np.float32)
+        kept[len(kept) - after :] *= np.linspace(1, 0, after, dtype=np.float32)
+        return kept
+
+
 def trim(samples: Samples, sample_rate: int) -> Samples:
     """The samples without the silence before and after, at most 20 ms of it left on a side.
 
@@ -33,6 +53,11 @@ def trim(samples: Samples, sample_rate: int) -> Samples:
     Returns:
         A new array; empty if there is nothing but silence.
     """
+    return find_edges(samples, sample_rate).cut(samples)
+
+
+def find_edges(samples: Samples, sample_rate: int) -> Edges:
+    """Where the silence before and after ends and begins; all zeros if there is nothing else."""
     frame = round(_FRAME_SECONDS * sample_rate)
     frames = -(-len(samples) // frame)
     padded = np.zeros(frames * frame, np.float32)
@@ -41,13 +66,9 @@ def trim(samples: Samples, sample_rate: int) -> Samples:
     level = 10 * np.log10(power + 1e-20)
     loud = float(np.percentile(level, _LOUD_PERCENTILE)) if frames else _DEAD_DB
     if loud <= _DEAD_DB:
-        return np.zeros(0, np.float32)
+        return Edges(0, 0, 0, 0)
     sounding = np.flatnonzero(level > loud + SILENCE_DB)
     margin = round(MARGIN_SECONDS * sample_rate)
-    begin, end = sounding[0] * frame, min((sounding[-1] + 1) * frame, len(samples))
-    before, after = min(margin, int(begin)), min(margin, len(samples) - int(end))
-    kept = samples[begin - before : end + after].astype(np.float32)
-    # The margins are silence already; the ramps only take the step out of where it is cut.
-    kept[:before] *= np.linspace(0, 1, before, endpoint=False, dtype=np.float32)
-    kept[len(kept) - after :] *= np.linspace(1, 0, after, dtype=np.float32)
-    return kept
+    begin = int(sounding[0]) * frame
+    end = min((int(sounding[-1]) + 1) * frame, len(samples))
+    return Edges(max(0, begin - margin), begin, end, min(len(samples), end + margin))

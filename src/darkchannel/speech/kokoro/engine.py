@@ -1,4 +1,4 @@
-"""The ``kokoro`` engine: Kokoro-82M with 8-bit weights on onnxruntime."""
+"""The ``kokoro`` engine: text to samples with Kokoro-82M, whichever runtime computes it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy.typing as npt
 from darkchannel.errors import SynthesisError
 from darkchannel.models import Chunk, Utterance
 from darkchannel.speech import weights
-from darkchannel.speech.engine import Speech, Voice
-from darkchannel.speech.kokoro import espeak, phonemes, vocabulary
-from darkchannel.speech.kokoro.edges import Samples, trim
-from darkchannel.speech.kokoro.runtime import OnnxRuntime
+from darkchannel.speech.engine import Speech, TokenTime, Voice
+from darkchannel.speech.kokoro import espeak, phonemes, preparation, vocabulary
+from darkchannel.speech.kokoro.edges import Edges, Samples, find_edges
+from darkchannel.speech.kokoro.runtime import Runtime, choose
 from darkchannel.speech.kokoro.weights import (
     KOKORO,
     STYLE_ROWS,
@@ -63,6 +63,7 @@ class KokoroEngine:
         self,
         data_dir: Path,
         *,
+        runtime: str | None = None,
         threads: int = 1,
         offline: bool = False,
         on_progress: OnProgress | None = None,
@@ -71,29 +72,34 @@ class KokoroEngine:
 
         Args:
             data_dir: the project's data directory, with the weights under ``models/kokoro``.
+            runtime: one of :data:`.runtime.RUNTIMES`; None means the best for this machine.
             threads: of one inference.  Several engines of one thread, each in a process of its
                 own, do more than one engine of several.
             offline: never fetch; say what is missing.
             on_progress: hears how far fetching is; not pickled.
+
+        Raises:
+            SettingError: there is no such runtime.
         """
+        self._runtime_name = choose(runtime)
         self._data_dir = data_dir
         self._threads = threads
         self._offline = offline
         self._on_progress = on_progress
         self._catalogue = VoiceCatalogue(VOICES, defaults=DEFAULT_VOICES, aliases=ALIASES)
         self._phonemizer = phonemes.Phonemizer()
-        self._runtime: OnnxRuntime | None = None
+        self._runtime: Runtime | None = None
         self._styles: dict[str, Style] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (self._data_dir, self._threads, self._offline))
+        return (_rebuild, (self._data_dir, self._runtime_name, self._threads, self._offline))
 
     @property
     def fingerprint(self) -> str:
-        """Of the weights, the phonemes and this code."""
+        """Of the runtime, the weights, the phonemes and this code."""
         digest = KOKORO.files[0].sha256[:12]
         sounds = f"espeak-{espeak.version()}-phonemes-{phonemes.VERSION}"
-        return f"kokoro-{VERSION}-{digest}-{sounds}"
+        return f"kokoro-{self._runtime_name}-{VERSION}-{digest}-{sounds}"
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -115,7 +121,7 @@ class KokoroEngine:
         return len(self._phonemizer(utterance, self._catalogue.language(utterance.language)))
 
     def prepare(self, token_counts: Sequence[int]) -> None:
-        """Nothing needs arranging: this runtime takes every length as it comes."""
+        """Nothing needs arranging: the runtimes take every length as it comes."""
 
     def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
         """See :meth:`darkchannel.speech.engine.Engine.synthesize`."""
@@ -133,26 +139,54 @@ class KokoroEngine:
         Raises:
             SynthesisError: there are none, or more than :attr:`max_tokens`.
         """
+        return vocabulary.encode(" ".join(self._phonemes(chunk)))
+
+    def _phonemes(self, chunk: Chunk) -> list[str]:
+        """Of each utterance; a token is a character, and a space goes between two utterances."""
         language = self._catalogue.language(chunk.language)
-        said = " ".join(self._phonemizer(utterance, language) for utterance in chunk.utterances)
-        check_chunk(chunk, len(said), MAX_TOKENS)
-        return vocabulary.encode(said)
+        said = [self._phonemizer(utterance, language) for utterance in chunk.utterances]
+        check_chunk(chunk, sum(map(len, said)) + len(said) - 1, MAX_TOKENS)
+        return said
 
     def _speak(self, chunk: Chunk) -> Speech:
         voice = self.resolve_voice(chunk.voice, chunk.language)
-        tokens = self.tokens(chunk)
+        said = self._phonemes(chunk)
         if self._runtime is None:
-            folder = weights.fetch(
-                KOKORO, self._data_dir, offline=self._offline, on_progress=self._on_progress
-            )
-            self._runtime = OnnxRuntime(folder / WEIGHTS, threads=self._threads)
+            self._runtime = self._loaded()
         # A voice's rows are for 0 to 509 tokens: the longest chunk shares the last one.
-        style = self._style(voice)[min(len(tokens), STYLE_ROWS - 1)]
+        style = self._style(voice)[min(sum(map(len, said)) + len(said) - 1, STYLE_ROWS - 1)]
         try:
-            audio = self._runtime.run(tokens, style, chunk.speed)
+            spoken = self._runtime.run(vocabulary.encode(" ".join(said)), style, chunk.speed)
         except RuntimeError as error:
             raise _unspeakable(chunk, f"could not be computed: {error}") from error
-        return Speech(_finished(audio, chunk), SAMPLE_RATE)
+        samples, edges = _finished(spoken.samples, chunk)
+        if spoken.bounds is None:
+            return Speech(samples, SAMPLE_RATE)
+        bounds = _shifted(spoken.bounds, edges)
+        times = tuple(
+            TokenTime(token, start, end)
+            for token, start, end in zip(" ".join(said), bounds, bounds[1:], strict=False)
+        )
+        # An onset is heard from the space before it on: measured, up to 75 ms before its token.
+        starts, at = [0.0], 0
+        for words in said[:-1]:
+            at += len(words)
+            starts.append(bounds[at])
+            at += 1
+        return Speech(samples, SAMPLE_RATE, tuple(starts), times)
+
+    def _loaded(self) -> Runtime:
+        folder = weights.fetch(
+            KOKORO, self._data_dir, offline=self._offline, on_progress=self._on_progress
+        )
+        if self._runtime_name == "onnxruntime":
+            from darkchannel.speech.kokoro.published import OnnxRuntime
+
+            return OnnxRuntime(folder / WEIGHTS, threads=self._threads)
+        from darkchannel.speech.kokoro.float32 import Float32Runtime
+
+        prepared = preparation.prepare(folder / WEIGHTS, KOKORO.files[0].sha256, self._data_dir)
+        return Float32Runtime(prepared, threads=self._threads)
 
     def _style(self, voice: str) -> Style:
         if voice not in self._styles:
@@ -161,23 +195,30 @@ class KokoroEngine:
         return self._styles[voice]
 
 
-def _rebuild(data_dir: Path, threads: int, offline: bool) -> KokoroEngine:
-    return KokoroEngine(data_dir, threads=threads, offline=offline)
+def _rebuild(data_dir: Path, runtime: str, threads: int, offline: bool) -> KokoroEngine:
+    return KokoroEngine(data_dir, runtime=runtime, threads=threads, offline=offline)
 
 
-def _finished(audio: Samples, chunk: Chunk) -> Samples:
-    """Trimmed, and within [-1, 1]: a take that goes beyond is turned down as a whole.
+def _shifted(bounds: Sequence[float], edges: Edges) -> list[float]:
+    """Times in the samples that were kept, from times in all of them."""
+    length = (edges.stop - edges.start) / SAMPLE_RATE
+    return [min(max(0.0, at - edges.start / SAMPLE_RATE), length) for at in bounds]
+
+
+def _finished(audio: Samples, chunk: Chunk) -> tuple[Samples, Edges]:
+    """Trimmed (and where), and within [-1, 1]: a take that goes beyond is turned down as a whole.
 
     Some voices peak up to 0.6 dB over full scale; clipping would distort what mastering can
     still place correctly.
     """
     if not np.isfinite(audio).all():
         raise _unspeakable(chunk, "came out as something that is not sound")
-    samples = trim(audio, SAMPLE_RATE)
+    edges = find_edges(audio, SAMPLE_RATE)
+    samples = edges.cut(audio)
     if len(samples) == 0:
         raise _unspeakable(chunk, f"came out silent: {chunk.text[:60]!r}")
     peak = float(np.abs(samples).max())
-    return samples if peak <= 1.0 else samples / np.float32(peak)
+    return (samples if peak <= 1.0 else samples / np.float32(peak)), edges
 
 
 def _unspeakable(chunk: Chunk, reason: str) -> SynthesisError:

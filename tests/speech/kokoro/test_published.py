@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from darkchannel.errors import EngineUnavailableError
-from darkchannel.speech.kokoro.runtime import OnnxRuntime
+from darkchannel.speech.kokoro.published import OnnxRuntime
 from darkchannel.speech.kokoro.weights import KOKORO, STYLE_WIDTH, WEIGHTS
 from darkchannel.speech.weights import fetch
 from tests.speech.real_kokoro import settings

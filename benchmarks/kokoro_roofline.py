@@ -1,0 +1,133 @@
+"""Where the ``float32`` runtime's time goes, and how near the arithmetic is to the machine's best.
+
+Only the convolutions of the generator's residual blocks are counted as arithmetic: 48 of them,
+nearly all there is.  A multiplication and an addition are two operations.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks.kokoro_material import load_float32, portuguese, row, speak
+from benchmarks.store_timing import seconds
+from benchmarks.table import Row
+from darkchannel.speech.kokoro.engine import SAMPLE_RATE
+from darkchannel.speech.kokoro.generator import STRIDES, blocks
+from darkchannel.speech.kokoro.preparation import folder, generator_weights
+from darkchannel.speech.kokoro.spectral import transform
+
+PARTS = ("encoder", "prosody", "decoder", "generator")
+REST = "source, sound and the rest"
+CONVOLUTIONS = 6
+"""Of a block."""
+
+_SIZE = 1024
+_FRAMES_A_SECOND = 80
+"""That the decoder gives."""
+
+
+def roofline(data_dir: Path, text: str, rounds: int) -> list[Row]:
+    """Time the machine's best product of matrices, then each part on its way.
+
+    Args:
+        data_dir: the project's data directory.
+        text: a Portuguese sentence.
+        rounds: of both.
+    """
+    peak = _peak(rounds)
+    arithmetic = operations(data_dir)
+    parts = _parts(data_dir, text, rounds)
+    rate = arithmetic["float32"] / parts["generator"]
+    return [
+        row(
+            f"float32 product of {_SIZE} x {_SIZE} matrices, one thread, best",
+            {"float32": f"{peak:.0f} GFLOP/s"},
+        ),
+        row(
+            "convolutions of the generator, a second of audio",
+            {name: f"{value:.1f} GFLOP" for name, value in arithmetic.items()},
+        ),
+        *(
+            row(f"seconds a second of audio: {part}", {"float32": f"{value:.4f}"})
+            for part, value in parts.items()
+        ),
+        row(
+            "convolutions in all of the generator's time : the best",
+            {"float32": f"{rate:.0f} GFLOP/s, {rate / peak:.0%}"},
+        ),
+    ]
+
+
+def operations(data_dir: Path) -> Mapping[str, float]:
+    """GFLOP for a second of audio, by runtime: in the spectrum, and directly."""
+    weights = generator_weights(folder(data_dir))
+    direct = spectral = 0.0
+    for name, taps in blocks().items():
+        kind, number = name.split(".")
+        level = int(number) if kind == "noise_res" else int(number) // 3
+        rate = _FRAMES_A_SECOND * int(np.prod(STRIDES[: level + 1]))
+        channels = weights[f"{name}.alphas"].shape[1]
+        # A dilated filter does the same for each sample as one without.
+        direct += CONVOLUTIONS * rate * 2 * channels * channels * taps
+        analysis, synthesis, _ = matrices = transform(taps)
+        window = 2 * channels * (analysis.size + synthesis.size + len(analysis) * channels)
+        spectral += CONVOLUTIONS * rate / matrices.stride * window
+    return {"float32": spectral / 1e9, "onnxruntime": direct / 1e9}
+
+
+def _peak(rounds: int) -> float:
+    """GFLOP/s of the fastest product."""
+    generator = np.random.default_rng(0)
+    a, b = generator.standard_normal((2, _SIZE, _SIZE), np.float32)
+    with threadpool_limits(1):
+        a @ b
+        best = min(seconds(np.matmul, a, b) for _ in range(4 * rounds))
+    return 2 * _SIZE**3 / best / 1e9
+
+
+class _Timed:
+    """A part of the runtime, and how long its last use took."""
+
+    def __init__(self, part: Any) -> None:
+        self._part = part
+        self.seconds = 0.0
+
+    def __call__(self, *args: Any) -> Any:
+        return self._measured(self._part, *args)
+
+    def run(self, *args: Any) -> Any:
+        return self._measured(self._part.run, *args)
+
+    def get_inputs(self) -> Any:
+        return self._part.get_inputs()
+
+    def _measured(self, call: Callable[..., Any], *args: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return call(*args)
+        finally:
+            self.seconds = time.perf_counter() - began
+
+
+def _parts(data_dir: Path, text: str, rounds: int) -> dict[str, float]:
+    """Seconds that each part takes for a second of audio, medians, and what is left."""
+    runtime, what = load_float32(data_dir), portuguese(data_dir, text)
+    timed = {part: _Timed(getattr(runtime, f"_{part}")) for part in PARTS}
+    for part, stand_in in timed.items():
+        setattr(runtime, f"_{part}", stand_in)
+    audio = len(speak(runtime, what)) / SAMPLE_RATE
+    taken: dict[str, list[float]] = {part: [] for part in (*PARTS, REST)}
+    for _ in range(rounds):
+        rest = seconds(speak, runtime, what)
+        for part, clock in timed.items():
+            taken[part].append(clock.seconds / audio)
+            rest -= clock.seconds
+        taken[REST].append(rest / audio)
+    return {part: statistics.median(each) for part, each in taken.items()}
