@@ -9,7 +9,7 @@ from benchmarks import kokoro, kokoro_fidelity
 from darkchannel.speech.kokoro.runtime import RUNTIMES
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 @pytest.mark.timeout(600)
 def test_each_figure_is_taken() -> None:
     """A small run fills every row, and the float runtime sounds like the float model."""

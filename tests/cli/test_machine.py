@@ -70,7 +70,7 @@ def test_doctor_names_what_is_missing_and_the_cure(run: Run, tmp_path: Path) -> 
     assert names == {"python", "data directory", "ffmpeg", "kokoro", "store"}
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_doctor_measures_both_runtimes(run: Run) -> None:
     """With --measure it says how much speech a second each makes."""
     machine = {"DARKCHANNEL_DATA_DIR": str(settings().data_dir)}

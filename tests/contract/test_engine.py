@@ -27,7 +27,12 @@ LONGER = "Ninguém respondeu, e o vento levou a voz dela pela rua abaixo."
 
 
 @pytest.fixture(
-    params=["tone", *(pytest.param(name, marks=pytest.mark.slow) for name in list(ENGINES)[1:])]
+    params=[
+        "tone",
+        pytest.param("kokoro", marks=pytest.mark.slow),
+        # What it shares with the other runtime is shown by that one in `make test`.
+        pytest.param("kokoro on onnxruntime", marks=pytest.mark.acceptance),
+    ]
 )
 def engine(request: pytest.FixtureRequest) -> Engine:
     """One engine after the other."""

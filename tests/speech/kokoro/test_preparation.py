@@ -139,7 +139,7 @@ def test_a_copied_folder_is_prepared(prepared: Path, tmp_path: Path) -> None:
     assert preparation.is_prepared(prepared, DIGEST)
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_a_preparation_that_was_killed_is_begun_anew(tmp_path: Path) -> None:
     """Killed in the middle it leaves no folder; of the next two one makes it, and clears up."""
     command = [sys.executable, "-c", PREPARE, str(published()), str(tmp_path)]
