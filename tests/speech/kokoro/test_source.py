@@ -110,7 +110,9 @@ def test_a_steady_pitch_gives_its_harmonics(hertz: float, harmonic: int) -> None
     mixing[harmonic - 1] = 1
     wave = wave_of(harmonics(steady(hertz, 1), mixing, 0.0, GOLDEN["source.window"]))
     assert strongest(wave) == pytest.approx(harmonic * hertz, abs=1.5)
-    assert np.abs(wave).max() == pytest.approx(np.tanh(0.1), rel=0.01)
+    # The crest lies between two samples: half a sample beside it, at the worst.
+    beside = np.cos(np.pi * harmonic * hertz / 24_000)
+    assert 0.99 * np.tanh(0.1 * beside) <= np.abs(wave).max() <= 1.01 * np.tanh(0.1)
 
 
 @settings(max_examples=25, deadline=None)
