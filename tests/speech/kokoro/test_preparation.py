@@ -146,7 +146,7 @@ def test_a_preparation_that_was_killed_is_begun_anew(tmp_path: Path) -> None:
     draft = tmp_path / "models" / "kokoro-float32.work" / "draft"
     killed = subprocess.Popen(command)
     deadline = time.monotonic() + 120
-    while not (draft / "decoder.onnx").exists():
+    while not (draft / "decoder.onnx.data").exists():
         assert time.monotonic() < deadline
         assert killed.poll() is None
         time.sleep(0.02)

@@ -105,7 +105,6 @@ class Generator:
         """
         weights = self._weights
         styles = style @ weights["style.weight"] + weights["style.bias"]
-        noise = (_strided(source, weights["noise.0"], STRIDES[1]), source @ weights["noise.1"])
         signal = frames
         for level, stride in enumerate(STRIDES):
             signal = _upsampled(
@@ -115,7 +114,11 @@ class Generator:
             )
             if level:  # one sample more, mirrored, so that both ends of the source have theirs
                 signal = np.concatenate([signal[1:2], signal])
-            joined = _with_room(noise[level])
+            joined = _with_room(
+                source @ weights["noise.1"]
+                if level
+                else _strided(source, weights["noise.0"], STRIDES[1])
+            )
             samples = len(joined) - ROOM
             self._residual(f"noise_res.{level}", joined, samples, styles, moments(joined[:samples]))
             # All that is added to each sample alike is added once, here.

@@ -6,10 +6,12 @@ They lie in ``<data_dir>/models/kokoro-float32/``:
     prosody.onnx    features of each frame, style -> pitch and loudness
     decoder.onnx    features, pitch, loudness, style -> frames for the generator
     generator.npz   the generator's small weights
-    *.factors.npy   its filters, transformed; mapped into memory, which all workers share
+    *.onnx.data     weights of the three parts
+    *.factors.npy   the generator's filters, transformed
     prepared.json   what it was made from and by which recipe; size, time, SHA-256 of each file
 
-The folder appears as a whole, by one rename, or not at all.
+The last two are mapped into memory, which all workers share.  The folder appears as a whole, by
+one rename, or not at all.
 """
 
 from __future__ import annotations
@@ -34,12 +36,13 @@ Array = npt.NDArray[np.float32]
 OnProgress = Callable[[int, int], None]
 """Hears how many bytes of how many are written."""
 
-RECIPE = 1
+RECIPE = 2
 """Changes whenever the files would be others."""
 
 FOLDER = "kokoro-float32"
-FILES = ("encoder.onnx", "prosody.onnx", "decoder.onnx", "generator.npz")
+PARTS = ("encoder", "prosody", "decoder")
 _RECEIPT = "prepared.json"
+_WEIGHTS_SUFFIX = ".data"
 
 _GENERATOR = "/decoder/decoder/generator"
 _PARAMETERS = "decoder.decoder.generator"
@@ -143,7 +146,8 @@ def generator_weights(place: Path) -> dict[str, Array]:
 
 
 def _names() -> tuple[str, ...]:
-    return (*FILES, *(f"{name}.factors.npy" for name in blocks()))
+    parts = (f"{part}.onnx{end}" for part in PARTS for end in ("", _WEIGHTS_SUFFIX))
+    return (*parts, "generator.npz", *(f"{name}.factors.npy" for name in blocks()))
 
 
 def _is_whole(file: Path, facts: dict[str, object], thorough: bool) -> bool:
@@ -205,9 +209,9 @@ def _write(published: Path, draft: Path, on_progress: OnProgress) -> None:
         done += (draft / name).stat().st_size
         on_progress(done, _TOTAL_BYTES)
 
-    for name, part in _parts().items():
-        (draft / name).write_bytes(graph.cut(*part))
-        wrote(name)
+    for part, between in _parts().items():
+        _save_part(graph.cut(*between), draft / f"{part}.onnx")
+        wrote(f"{part}.onnx{_WEIGHTS_SUFFIX}")
     small = _small_weights(graph)
     for name in blocks():
         filters, small[f"{name}.alphas"], small[f"{name}.bias"] = _block(graph, name)
@@ -221,6 +225,17 @@ def _write(published: Path, draft: Path, on_progress: OnProgress) -> None:
         )
     np.savez(draft / "generator.npz", allow_pickle=False, **small)
     wrote("generator.npz")
+
+
+def _save_part(part: bytes, file: Path) -> None:
+    """Write a graph and, beside it, its weights: onnxruntime maps those instead of copying."""
+    import onnx
+
+    weights = f"{file.name}{_WEIGHTS_SUFFIX}"
+    onnx.save_model(
+        onnx.load_from_string(part), str(file), save_as_external_data=True, location=weights
+    )
+    file.with_name(weights).chmod(0o644)
 
 
 def _parts() -> dict[str, tuple[list[Tensor], list[str]]]:
@@ -238,9 +253,9 @@ def _parts() -> dict[str, tuple[list[Tensor], list[str]]]:
     of_frames = Tensor("/encoder/MatMul_output_0", (1, 640, "frames"))
     decoded = "/decoder/decoder/decode.3/Div_4_output_0"
     return {
-        "encoder.onnx": ([tokens, style, Tensor("speed", (1,))], of_tokens),
-        "prosody.onnx": ([of_frames, style], [pitch.name, loudness.name]),
-        "decoder.onnx": ([features, pitch, loudness, style], [decoded]),
+        "encoder": ([tokens, style, Tensor("speed", (1,))], of_tokens),
+        "prosody": ([of_frames, style], [pitch.name, loudness.name]),
+        "decoder": ([features, pitch, loudness, style], [decoded]),
     }
 
 
