@@ -35,7 +35,7 @@ class EngineSpec:
         data_dir: where weights are.
         threads: a worker's share of the cores.
         offline: never fetch weights.
-        runtime: what computes the Kokoro voice; None means the best for the machine.
+        runtime: what computes the Kokoro voice; None means the default.
     """
 
     name: str
@@ -61,14 +61,11 @@ def engine_spec(name: str, settings: Settings, *, threads: int = 1) -> EngineSpe
     """The engine a user named.
 
     Raises:
-        SettingError: there is none of that name, or no such runtime for it.
+        SettingError: there is none of that name.
     """
-    from darkchannel.speech.kokoro.runtime import choose
-
     if name not in ENGINES:
         raise SettingError(f"unknown engine {name!r}", remedy=f"choose one of {', '.join(ENGINES)}")
-    runtime = choose(settings.kokoro_runtime)
-    return EngineSpec(name, settings.data_dir, threads, settings.offline, runtime)
+    return EngineSpec(name, settings.data_dir, threads, settings.offline, settings.kokoro_runtime)
 
 
 def fetch_weights(

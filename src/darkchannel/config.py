@@ -81,7 +81,7 @@ class Settings:
         buckets: names of the four buckets, whichever server it is.
         workers: speech workers; None means one for each core.
         offline: never fetch anything; say what is missing instead.
-        kokoro_runtime: what computes the Kokoro voice; None means the best for this machine.
+        kokoro_runtime: what computes the Kokoro voice; None means the default.
     """
 
     data_dir: Path

@@ -5,9 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkchannel.speech.kokoro.edges import Samples, trim
+from darkchannel.speech.kokoro.edges import Samples, find_edges
 
 RATE = 24_000
+
+
+def trim(samples: Samples, rate: int) -> Samples:
+    """The samples without the silence around them."""
+    return find_edges(samples, rate).cut(samples)
 
 
 def tone(seconds: float, decibels: float) -> Samples:

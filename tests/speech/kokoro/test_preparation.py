@@ -69,6 +69,7 @@ def test_a_file_that_is_not_the_weights_is_refused(content: bytes, tmp_path: Pat
     assert str(file) in refused.value.message
     assert "--verify" in refused.value.remedy
     assert not preparation.folder(tmp_path).exists()
+    assert not (tmp_path / "models" / "kokoro-float32.work" / "draft").exists()
 
 
 def test_without_room_it_says_so_before_it_begins(

@@ -43,21 +43,16 @@ class Edges(NamedTuple):
         return kept
 
 
-def trim(samples: Samples, sample_rate: int) -> Samples:
-    """The samples without the silence before and after, at most 20 ms of it left on a side.
+def find_edges(samples: Samples, sample_rate: int) -> Edges:
+    """Where to cut so that at most 20 ms of the silence before and after is left on a side.
 
     Args:
         samples: mono, float32.
         sample_rate: in Hz.
 
     Returns:
-        A new array; empty if there is nothing but silence.
+        All zeros if there is nothing but silence.
     """
-    return find_edges(samples, sample_rate).cut(samples)
-
-
-def find_edges(samples: Samples, sample_rate: int) -> Edges:
-    """Where the silence before and after ends and begins; all zeros if there is nothing else."""
     frame = round(_FRAME_SECONDS * sample_rate)
     frames = -(-len(samples) // frame)
     padded = np.zeros(frames * frame, np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class KokoroEngine:
 
         Args:
             data_dir: the project's data directory, with the weights under ``models/kokoro``.
-            runtime: one of :data:`.runtime.RUNTIMES`; None means the best for this machine.
+            runtime: one of :data:`.runtime.RUNTIMES`; None means the default.
             threads: of one inference.  Several engines of one thread, each in a process of its
                 own, do more than one engine of several.
             offline: never fetch; say what is missing.
@@ -165,7 +166,7 @@ class KokoroEngine:
         bounds = _shifted(spoken.bounds, edges)
         times = tuple(
             TokenTime(token, start, end)
-            for token, start, end in zip(" ".join(said), bounds, bounds[1:], strict=False)
+            for token, (start, end) in zip(" ".join(said), pairwise(bounds), strict=True)
         )
         # An onset is heard from the space before it on: measured, up to 75 ms before its token.
         starts, at = [0.0], 0

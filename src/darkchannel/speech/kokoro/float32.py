@@ -3,7 +3,7 @@
 The way of a chunk: the encoder gives each token its duration, the prosody predictor each frame
 (1/40 s) its pitch and loudness, the decoder makes frames of features, the generator and the
 inverse transform sound.  The first three are small; onnxruntime computes them.  Nearly all the
-arithmetic is in the generator, which :mod:`.spectral` does with a quarter of the multiplications.
+arithmetic is in the generator, a third of which :mod:`.spectral` leaves to be done.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ class Float32Runtime:
             ) from error
         self._failures = failures()
         self._encoder, self._prosody, self._decoder = (
-            session(prepared / f"{part}.onnx", threads=threads)
-            for part in ("encoder", "prosody", "decoder")
+            session(prepared / f"{part}.onnx", threads=threads) for part in preparation.PARTS
         )
         self._weights = preparation.generator_weights(prepared)
         self._generator = Generator(self._weights, threads=threads)

@@ -107,11 +107,8 @@ class Generator:
         styles = style @ weights["style.weight"] + weights["style.bias"]
         signal = frames
         for level, stride in enumerate(STRIDES):
-            signal = _upsampled(
-                np.where(signal > 0, signal, np.float32(0.1) * signal),
-                weights[f"ups.{level}"],
-                stride,
-            )
+            leaky = np.maximum(signal, np.float32(0.1) * signal)
+            signal = _upsampled(leaky, weights[f"ups.{level}"], stride)
             if level:  # one sample more, mirrored, so that both ends of the source have theirs
                 signal = np.concatenate([signal[1:2], signal])
             joined = _with_room(

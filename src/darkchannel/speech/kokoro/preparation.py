@@ -180,12 +180,15 @@ def _make(published: Path, sha256: str, place: Path, on_progress: OnProgress) ->
             remedy=_OTHERWISE,
         )
     draft.mkdir()
-    _write(published, draft, on_progress)
-    _sign(draft, sha256)
-    if place.exists():
-        place.rename(old)  # whoever reads it now keeps reading
-    draft.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        _write(published, draft, on_progress)
+        _sign(draft, sha256)
+        if place.exists():
+            place.rename(old)  # whoever reads it now keeps reading
+        draft.rename(place)
+    finally:  # a full disk must not stay full of a draft
+        for leftover in (draft, old):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _write(published: Path, draft: Path, on_progress: OnProgress) -> None:

@@ -54,7 +54,7 @@ def choose(asked: str | None) -> str:
     """The runtime to use.
 
     Args:
-        asked: by a setting; None leaves it to the program.
+        asked: by a setting; None means :data:`DEFAULT`.
 
     Raises:
         SettingError: there is none of that name.

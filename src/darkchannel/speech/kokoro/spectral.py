@@ -1,4 +1,4 @@
-"""Convolutions by the discrete Fourier transform: a quarter of the multiplications, same result.
+"""Convolutions by the discrete Fourier transform: a third of the arithmetic, the same result.
 
 Nearly all of Kokoro's arithmetic is in 48 convolutions of 128 or 256 channels, 3 to 11 taps
 wide.  A signal is cut into windows of N samples that overlap by ``taps - 1``; in the spectrum of
