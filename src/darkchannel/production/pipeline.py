@@ -267,10 +267,7 @@ class _Run:
         if time.monotonic() - self.looked_after_store > _STORE_CARE_SECONDS:
             self.looked_after_store = time.monotonic()
             self.parts.keep_store()
-        if self.lease.lost:
-            raise LeaseLostError(f"job {self.job_id} was taken over by another process")
-        if self.lease.cancelled:
-            raise JobCancelledError(f"job {self.job_id} was cancelled")
+        self.lease.check()
 
     def _update(self, **fields: Any) -> None:
         patiently(lambda: self.lease.update(**fields), self.check)

@@ -47,7 +47,7 @@ class JobLease:
         # A job taken over as cancelled is being resumed: only a later cancellation counts.
         self._resuming = document["status"] == JobStatus.CANCELLED
         self._cancelled = False
-        self._lost = False
+        self._loss: LeaseLostError | None = None
         self._released = False
         self._pending: dict[str, Any] = {}
         self._pending_lock = threading.Lock()
@@ -87,8 +87,19 @@ class JobLease:
 
     @property
     def lost(self) -> bool:
-        """Whether another owner is known to have taken the job over."""
-        return self._lost
+        """Whether the job is known to have been taken over or deleted."""
+        return self._loss is not None
+
+    def check(self) -> None:
+        """Raise what a heartbeat or a write has noticed; touches no network.
+
+        Raises:
+            LeaseLostError: the job was taken over or deleted.
+            JobCancelledError: somebody cancelled it.
+        """
+        self._require_not_lost()
+        if self._cancelled:
+            raise record.cancelled(self.job_id)
 
     def update(self, **fields: Any) -> Document:
         """Change the job's metadata now, together with progress not yet written.
@@ -150,7 +161,7 @@ class JobLease:
         if self._released:
             return
         self._let_go()
-        if not self._lost:
+        if not self.lost:
             try:
                 self._write({}, None, keep=False, outages=1)
             except LeaseLostError:
@@ -178,11 +189,8 @@ class JobLease:
             error.add_note(f"and the lease could not be given back: {failure}")
 
     def _require_not_lost(self) -> None:
-        if self._lost:
-            raise LeaseLostError(
-                f"job {self.job_id} was taken over by another process",
-                remedy="let that one finish; this one has stopped writing",
-            )
+        if self._loss is not None:
+            raise LeaseLostError(self._loss.message, remedy=self._loss.remedy)
 
     def _write(
         self,
@@ -206,11 +214,12 @@ class JobLease:
                     ),
                     outages=outages,
                 )
-            except (LeaseLostError, NotFoundError) as error:
-                self._lost = True
-                if isinstance(error, LeaseLostError):
-                    raise
-                raise LeaseLostError(f"job {self.job_id} was deleted") from error
+            except LeaseLostError as error:
+                self._loss = error
+                raise
+            except NotFoundError as error:
+                self._loss = _deleted(self.job_id)
+                raise self._loss from error
             except BaseException:  # Ctrl-C included: giving back still has to write it
                 with self._pending_lock:
                     self._pending = {**pending, **self._pending}
@@ -272,3 +281,13 @@ class JobLease:
                 if not failing:
                     logger.warning("the lease on job %s was not renewed: %s", self.job_id, error)
                 failing = True
+
+
+def _deleted(job_id: str) -> LeaseLostError:
+    # A write under way can bring a bucket back that was just deleted: on MinIO it is there again,
+    # and holds nothing but what was written.
+    return LeaseLostError(
+        f"job {job_id} was deleted while it was being worked on",
+        remedy="render the text again, which begins it anew; if nobody deleted the job, somebody "
+        "deleted its bucket: `darkchannel store check` tells what is missing",
+    )

@@ -256,10 +256,15 @@ def require_not_cancelled(record: Document) -> None:
         JobCancelledError: somebody did.
     """
     if record["status"] == JobStatus.CANCELLED:
-        raise JobCancelledError(
-            f"job {record['job_id']} was cancelled",
-            remedy=f"its takes are kept: darkchannel jobs resume {record['job_id']}",
-        )
+        raise cancelled(record["job_id"])
+
+
+def cancelled(job_id: str) -> JobCancelledError:
+    """Somebody cancelled the job."""
+    return JobCancelledError(
+        f"job {job_id} was cancelled",
+        remedy=f"its takes are kept: darkchannel jobs resume {job_id}",
+    )
 
 
 def is_deleted(record: Document) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -99,6 +100,17 @@ def drop_bucket(config: StoreConfig, bucket: str, data_dir: Path) -> None:
     other.delete_bucket(Bucket=bucket)
 
 
+@contextmanager
+def standing_still(process: subprocess.Popen[str]) -> Iterator[None]:
+    """A command and its workers, stopped between two writes: none is under way."""
+    os.killpg(process.pid, signal.SIGSTOP)
+    try:
+        time.sleep(0.5)  # what was under way is answered
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGCONT)
+
+
 def test_a_deleted_bucket_is_named(server: Server, run: Run, tmp_path: Path) -> None:
     """A job whose bucket somebody deletes names the bucket; set up again, the command completes.
 
@@ -111,8 +123,9 @@ def test_a_deleted_bucket_is_named(server: Server, run: Run, tmp_path: Path) -> 
         recorder.wait_for_some()
         process = run(book.command(), server.config)
         book.wait_for_takes(client, 10)
-        cached = digests(client, buckets.temp)
-        drop_bucket(server.config, buckets.jobs, tmp_path / "data")
+        with standing_still(process):
+            cached = digests(client, buckets.temp)
+            drop_bucket(server.config, buckets.jobs, tmp_path / "data")
         ended = failure(process)
         recorder.wait_for_some()
     assert (ended.code, ended.kind) == (1, "NotFoundError")
@@ -127,6 +140,32 @@ def test_a_deleted_bucket_is_named(server: Server, run: Run, tmp_path: Path) -> 
     assert book.is_whole()
     assert cached.items() <= digests(client, buckets.temp).items()
     assert recorder.lost(client) == []
+
+
+def test_a_bucket_that_came_back_empty_is_a_deleted_job(
+    server: Server, run: Run, tmp_path: Path
+) -> None:
+    """A job that is gone with its bucket's first life says so; the same command makes it anew.
+
+    MinIO makes a deleted bucket again for a write that was under way.
+    """
+    book = Book(tmp_path, 42, SENTENCES)
+    client = MinIOClient(server.config)
+    buckets = client.config.buckets
+    process = run(book.command(), server.config)
+    book.wait_for_takes(client, 10)
+    with standing_still(process):
+        cached = digests(client, buckets.temp)
+        drop_bucket(server.config, buckets.jobs, tmp_path / "data")
+        client.create_bucket(buckets.jobs)
+    ended = failure(process)
+    assert (ended.code, ended.kind) == (1, "LeaseLostError")
+    assert f"job {book.job_id} was deleted" in ended.line
+    assert "darkchannel store check" in ended.line
+    assert not book.mp3.exists()
+    result = finish(run(book.command(), server.config))
+    assert result["chunks_reused"] >= len(cached) >= 9
+    assert book.is_whole()
 
 
 class SlowEngine(ToneEngine):
