@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from darkchannel.models import Chunk, Utterance
 from darkchannel.speech.kokoro import preparation
 from darkchannel.speech.kokoro.engine import KokoroEngine
 from darkchannel.speech.kokoro.float32 import Float32Runtime
+from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 from darkchannel.speech.kokoro.published import OnnxRuntime
-from darkchannel.speech.kokoro.runtime import RUNTIMES, Runtime
+from darkchannel.speech.kokoro.runtime import RUNTIMES, Runtime, cpu_flags, precision
 from darkchannel.speech.kokoro.weights import KOKORO, STYLE_ROWS, STYLE_WIDTH, WEIGHTS, voice_file
 
 Array = npt.NDArray[np.float32]
@@ -75,6 +77,9 @@ def load(name: str, data_dir: Path) -> Runtime:
     """A runtime of one thread."""
     if name == "onnxruntime":
         return OnnxRuntime(published(data_dir), threads=1)
+    if name == "openvino":
+        bits = precision(cpu_flags(), os.environ)
+        return OpenvinoRuntime(preparation.folder(data_dir, name), threads=1, precision=bits)
     return load_float32(data_dir)
 
 

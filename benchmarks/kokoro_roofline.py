@@ -20,7 +20,8 @@ from benchmarks.store_timing import seconds
 from benchmarks.table import Row
 from darkchannel.speech.kokoro.engine import SAMPLE_RATE
 from darkchannel.speech.kokoro.generator import STRIDES, blocks
-from darkchannel.speech.kokoro.preparation import folder, generator_weights
+from darkchannel.speech.kokoro.parts import generator_weights
+from darkchannel.speech.kokoro.preparation import folder
 from darkchannel.speech.kokoro.spectral import transform
 
 PARTS = ("encoder", "prosody", "decoder", "generator")

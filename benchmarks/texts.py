@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "capitulo.txt"
+ENGLISH = Path(__file__).parent / "english.txt"
+"""About a minute."""
 
 
 def chapter(minutes: float) -> str:

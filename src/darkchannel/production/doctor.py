@@ -106,23 +106,25 @@ def _ffmpeg() -> Check:
 
 
 def _kokoro(settings: Settings) -> Check:
+    from darkchannel.speech.kokoro.preparation import RUNTIMES as PREPARED
     from darkchannel.speech.kokoro.preparation import is_prepared
     from darkchannel.speech.kokoro.weights import KOKORO
     from darkchannel.speech.weights import installed
 
-    runtime = choose(settings.kokoro_runtime)
-    why = "as DARKCHANNEL_KOKORO_RUNTIME says" if settings.kokoro_runtime else "the faster one"
+    runtime, why = choose(settings.kokoro_runtime)
     missing = installed(KOKORO, settings.data_dir).missing
     if missing:
         state = f"{len(missing)} files are missing"
-    elif runtime == "float32" and not is_prepared(settings.data_dir, KOKORO.files[0].sha256):
+    elif runtime in PREPARED and not is_prepared(
+        settings.data_dir, KOKORO.files[0].sha256, runtime
+    ):
         state = "weights and voices are here, to be prepared at the first use"
     else:
         state = "weights and voices are here"
     return Check(
         "kokoro",
         not missing,
-        f"{state}; runtime {runtime}, {why}",
+        f"{state}; runtime {runtime}: {why}",
         "darkchannel models fetch",
     )
 

@@ -35,7 +35,7 @@ from darkchannel.production.publishing import (
 )
 from darkchannel.production.rendering import Pool, render_takes
 from darkchannel.production.request import RenderOptions, RenderRequest, RenderResult
-from darkchannel.production.worker import EngineFactory, TakeTask
+from darkchannel.production.worker import EngineFactory, TakeTask, sample_lengths
 from darkchannel.storage import JobLease, JobManager, MinIOClient
 from darkchannel.storage.keys import chunk_key, chunks_prefix, take_cache_key
 
@@ -299,6 +299,8 @@ class _Run:
             lambda: {info.key for info in self.parts.client.list(bucket, prefix)}, self.check
         )
 
+        lengths = sample_lengths(chunks)
+
         def task(chunk: Chunk, again: bool) -> TakeTask:
             return TakeTask(
                 job_id=self.job_id,
@@ -307,6 +309,7 @@ class _Run:
                 make_engine=self.parts.make_engine,
                 may_exist=again or chunk_key(self.job_id, chunk.index) in existing,
                 use_cache=self.use_cache,
+                lengths=lengths,
             )
 
         self.on_progress(self.progress)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,6 +23,8 @@ from darkchannel.speech.engine import Engine, Speech
 from darkchannel.storage import MinIOClient
 from darkchannel.storage.keys import chunk_key, take_cache_key
 from darkchannel.storage.objects import ObjectInfo
+
+_LENGTHS = 64
 
 
 class EngineFactory(Protocol):
@@ -46,6 +49,8 @@ class TakeTask:
         make_engine: builds the engine; called once in each worker.
         may_exist: an object lies under the take's key; look before rendering.
         use_cache: look for, and leave, the take in the cache shared by all jobs.
+        lengths: a sample of the job's chunks, in tokens at speed 1, for the engine to arrange
+            its work by.
     """
 
     job_id: str
@@ -54,6 +59,7 @@ class TakeTask:
     make_engine: EngineFactory
     may_exist: bool
     use_cache: bool
+    lengths: tuple[int, ...] = ()
 
 
 def make_take(task: TakeTask) -> Take:
@@ -83,6 +89,12 @@ def make_take(task: TakeTask) -> Take:
     if task.use_cache:
         patiently(lambda: client.copy(buckets.jobs, key, buckets.temp, cache_key))
     return take
+
+
+def sample_lengths(chunks: Sequence[Chunk]) -> tuple[int, ...]:
+    """Lengths of some of the chunks, evenly spread: few enough to travel with every task."""
+    step = -(-len(chunks) // _LENGTHS)
+    return tuple(round(chunk.tokens / chunk.speed) for chunk in chunks[::step])
 
 
 def describe_take(take: Take) -> dict[str, str]:
@@ -136,7 +148,9 @@ def _copied(
 
 def _render(task: TakeTask, key: str) -> tuple[Take, bytes]:
     chunk = task.chunk
-    speech = next(iter(_engine(task.make_engine).synthesize([chunk])))
+    engine = _engine(task.make_engine)
+    engine.prepare(task.lengths)
+    speech = next(iter(engine.synthesize([chunk])))
     data = encode_wav(speech.samples, speech.sample_rate)
     take = Take(
         index=chunk.index,

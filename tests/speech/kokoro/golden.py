@@ -72,7 +72,7 @@ def make() -> dict[str, Array]:
     """Compute the arrays; fetches the weights where they are missing."""
     from darkchannel.composition import fetch_weights
     from darkchannel.config import Settings
-    from darkchannel.speech.kokoro import preparation
+    from darkchannel.speech.kokoro import parts, preparation
     from darkchannel.speech.kokoro.graph import FloatGraph, Tensor
     from darkchannel.speech.kokoro.vocabulary import PADDING, encode
     from darkchannel.speech.kokoro.weights import (
@@ -103,7 +103,7 @@ def make() -> dict[str, Array]:
     floats = _run(graph.cut(begin, [_DURATIONS, _FRAMES, _SOURCE, _SPECTRUM]), inputs)
     contour = np.array(CONTOUR, np.float32)
     pitch_to_source = graph.cut([Tensor(_PITCH, (1, len(contour)))], [_SOURCE])
-    weights = preparation.generator_weights(preparation.folder(settings.data_dir))
+    weights = parts.constants(preparation.folder(settings.data_dir))
     return {
         "style": style,
         "published.pitch": published[_PITCH].ravel(),

@@ -46,16 +46,18 @@ def test_without_weights_offline_it_says_what_is_missing(tmp_path: Path) -> None
 def test_the_fingerprint_names_all_that_decides_the_sound(tmp_path: Path) -> None:
     """Runtime, weights, espeak-ng and the versions of phonemes and code are in it."""
     rest = "1-6e742170d309-espeak-1.52.0-phonemes-1"
-    assert KokoroEngine(tmp_path).fingerprint == f"kokoro-float32-{rest}"
-    published = KokoroEngine(tmp_path, runtime="onnxruntime")
-    assert published.fingerprint == f"kokoro-onnxruntime-{rest}"
+    for runtime in ("float32", "onnxruntime"):
+        engine = KokoroEngine(tmp_path, runtime=runtime)
+        assert engine.fingerprint == f"kokoro-{runtime}-{rest}"
+    precise = KokoroEngine(tmp_path, runtime="openvino").fingerprint
+    assert precise in {f"kokoro-openvino-{bits}-{rest}" for bits in ("bf16", "f32")}
 
 
 def test_a_runtime_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     """The error names the choices."""
     with pytest.raises(SettingError, match="quantum") as refused:
         KokoroEngine(tmp_path, runtime="quantum")
-    assert "float32, onnxruntime" in refused.value.remedy
+    assert "float32, onnxruntime, openvino" in refused.value.remedy
 
 
 def test_tokens_of_a_chunk_are_those_of_its_utterances(tmp_path: Path) -> None:

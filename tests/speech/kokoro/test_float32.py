@@ -9,7 +9,8 @@ import pytest
 
 from darkchannel.composition import fetch_weights
 from darkchannel.speech.kokoro import preparation
-from darkchannel.speech.kokoro.float32 import FRAME_SECONDS, Float32Runtime
+from darkchannel.speech.kokoro.float32 import Float32Runtime
+from darkchannel.speech.kokoro.prepared import FRAME_SECONDS
 from darkchannel.speech.kokoro.published import OnnxRuntime
 from darkchannel.speech.kokoro.source import SAMPLE_RATE
 from darkchannel.speech.kokoro.vocabulary import encode

@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from darkchannel.composition import fetch_weights
-from darkchannel.speech.kokoro import preparation
+from darkchannel.speech.kokoro import parts, preparation
 from darkchannel.speech.kokoro.generator import Generator
 from tests.speech.kokoro import golden
 from tests.speech.real_kokoro import settings
@@ -23,7 +23,7 @@ TIMBRE = GOLDEN["style"][:128]
 def weights() -> dict[str, Array]:
     """The prepared ones of the machine's own data directory, made where missing."""
     fetch_weights(settings(), "kokoro")
-    return preparation.generator_weights(preparation.folder(settings().data_dir))
+    return parts.generator_weights(preparation.folder(settings().data_dir))
 
 
 def spectrum(generator: Generator, frames: Array, source: Array) -> Array:

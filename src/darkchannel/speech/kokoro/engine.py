@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from darkchannel.speech import weights
 from darkchannel.speech.engine import Speech, TokenTime, Voice
 from darkchannel.speech.kokoro import espeak, phonemes, preparation, vocabulary
 from darkchannel.speech.kokoro.edges import Edges, Samples, find_edges
-from darkchannel.speech.kokoro.runtime import Runtime, choose
+from darkchannel.speech.kokoro.runtime import Runtime, choose, cpu_flags, precision
 from darkchannel.speech.kokoro.weights import (
     KOKORO,
     STYLE_ROWS,
@@ -73,7 +74,7 @@ class KokoroEngine:
 
         Args:
             data_dir: the project's data directory, with the weights under ``models/kokoro``.
-            runtime: one of :data:`.runtime.RUNTIMES`; None means the default.
+            runtime: one of :data:`.runtime.RUNTIMES`; None leaves it to the machine.
             threads: of one inference.  Several engines of one thread, each in a process of its
                 own, do more than one engine of several.
             offline: never fetch; say what is missing.
@@ -82,7 +83,7 @@ class KokoroEngine:
         Raises:
             SettingError: there is no such runtime.
         """
-        self._runtime_name = choose(runtime)
+        self._runtime_name = choose(runtime).runtime
         self._data_dir = data_dir
         self._threads = threads
         self._offline = offline
@@ -90,6 +91,7 @@ class KokoroEngine:
         self._catalogue = VoiceCatalogue(VOICES, defaults=DEFAULT_VOICES, aliases=ALIASES)
         self._phonemizer = phonemes.Phonemizer()
         self._runtime: Runtime | None = None
+        self._lengths: tuple[int, ...] = ()
         self._styles: dict[str, Style] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -100,7 +102,13 @@ class KokoroEngine:
         """Of the runtime, the weights, the phonemes and this code."""
         digest = KOKORO.files[0].sha256[:12]
         sounds = f"espeak-{espeak.version()}-phonemes-{phonemes.VERSION}"
-        return f"kokoro-{self._runtime_name}-{VERSION}-{digest}-{sounds}"
+        return f"kokoro-{self._computed_by()}-{VERSION}-{digest}-{sounds}"
+
+    def _computed_by(self) -> str:
+        """The runtime, and how precise it is where that depends on the CPU."""
+        if self._runtime_name == "openvino":
+            return f"openvino-{precision(cpu_flags(), os.environ)}"
+        return self._runtime_name
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -122,7 +130,11 @@ class KokoroEngine:
         return len(self._phonemizer(utterance, self._catalogue.language(utterance.language)))
 
     def prepare(self, token_counts: Sequence[int]) -> None:
-        """Nothing needs arranging: the runtimes take every length as it comes."""
+        """See :meth:`darkchannel.speech.engine.Engine.prepare`; cheap where nothing is new."""
+        if tuple(token_counts) != self._lengths:
+            self._lengths = tuple(token_counts)
+            if self._runtime is not None:
+                self._runtime.prepare(self._lengths)
 
     def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
         """See :meth:`darkchannel.speech.engine.Engine.synthesize`."""
@@ -154,6 +166,7 @@ class KokoroEngine:
         said = self._phonemes(chunk)
         if self._runtime is None:
             self._runtime = self._loaded()
+            self._runtime.prepare(self._lengths)
         # A voice's rows are for 0 to 509 tokens: the longest chunk shares the last one.
         style = self._style(voice)[min(sum(map(len, said)) + len(said) - 1, STYLE_ROWS - 1)]
         try:
@@ -184,9 +197,17 @@ class KokoroEngine:
             from darkchannel.speech.kokoro.published import OnnxRuntime
 
             return OnnxRuntime(folder / WEIGHTS, threads=self._threads)
+        prepared = preparation.prepare(
+            folder / WEIGHTS, KOKORO.files[0].sha256, self._data_dir, self._runtime_name
+        )
+        if self._runtime_name == "openvino":
+            from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
+
+            return OpenvinoRuntime(
+                prepared, threads=self._threads, precision=precision(cpu_flags(), os.environ)
+            )
         from darkchannel.speech.kokoro.float32 import Float32Runtime
 
-        prepared = preparation.prepare(folder / WEIGHTS, KOKORO.files[0].sha256, self._data_dir)
         return Float32Runtime(prepared, threads=self._threads)
 
     def _style(self, voice: str) -> Style:

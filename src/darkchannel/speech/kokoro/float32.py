@@ -1,9 +1,6 @@
-"""Tokens to sound in float32: the ``float32`` runtime.
+"""The ``float32`` runtime: the decoder on onnxruntime, the generator by Fourier transforms.
 
-The way of a chunk: the encoder gives each token its duration, the prosody predictor each frame
-(1/40 s) its pitch and loudness, the decoder makes frames of features, the generator and the
-inverse transform sound.  The first three are small; onnxruntime computes them.  Nearly all the
-arithmetic is in the generator, a third of which :mod:`.spectral` leaves to be done.
+Nearly all the arithmetic is in the generator, a third of which :mod:`.spectral` leaves to be done.
 """
 
 from __future__ import annotations
@@ -16,36 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from darkchannel.errors import EngineUnavailableError
-from darkchannel.speech.kokoro import preparation
 from darkchannel.speech.kokoro.generator import Generator
-from darkchannel.speech.kokoro.published import failures, session
+from darkchannel.speech.kokoro.parts import generator_weights
+from darkchannel.speech.kokoro.prepared import TIMBRE, PreparedRuntime, compute
+from darkchannel.speech.kokoro.published import session
 from darkchannel.speech.kokoro.runtime import Spoken
-from darkchannel.speech.kokoro.source import harmonics, sound
-from darkchannel.speech.kokoro.vocabulary import PADDING
 
 Array = npt.NDArray[np.float32]
 
-FRAME_SECONDS = 0.025
-"""Durations are counted in frames of this length."""
 
-_TIMBRE = 128
-"""A style vector's first half is the voice's timbre, which the generator takes; the second half
-is for the encoder."""
-
-
-class Float32Runtime:
-    """The prepared parts, loaded and ready; used by one thread at a time."""
+class Float32Runtime(PreparedRuntime):
+    """Float weights on any CPU with numpy's BLAS."""
 
     def __init__(self, prepared: Path, *, threads: int) -> None:
-        """Load the parts.
-
-        Args:
-            prepared: folder of :func:`.preparation.prepare`.
-            threads: that share the work on one chunk.
-
-        Raises:
-            EngineUnavailableError: a library is missing, or a file cannot be read.
-        """
+        """Load the parts; see :class:`PreparedRuntime`."""
         try:
             from threadpoolctl import ThreadpoolController
         except ImportError as error:
@@ -53,55 +34,22 @@ class Float32Runtime:
                 "threadpoolctl, which the Kokoro voice needs, is not installed",
                 remedy="install it with `pip install darkchannel[kokoro]`",
             ) from error
-        self._failures = failures()
-        self._encoder, self._prosody, self._decoder = (
-            session(prepared / f"{part}.onnx", threads=threads, shared=True)
-            for part in preparation.PARTS
-        )
-        self._weights = preparation.generator_weights(prepared)
-        self._generator = Generator(self._weights, threads=threads)
+        super().__init__(prepared, threads=threads)
+        self._decoder = session(prepared / "decoder.onnx", threads=threads, shared=True)
+        self._generator = Generator(generator_weights(prepared), threads=threads)
         self._blas: Any = ThreadpoolController()
+
+    def prepare(self, token_counts: Sequence[int]) -> None:
+        """See :meth:`.runtime.Runtime.prepare`: every length is taken as it comes."""
 
     def run(self, tokens: Sequence[int], style: Array, speed: float) -> Spoken:
         """See :meth:`.runtime.Runtime.run`."""
-        try:
-            with self._blas.limit(limits=1, user_api="blas"):
-                return self._run(tokens, style, speed)
-        except self._failures as error:
-            raise RuntimeError(str(error)) from error
+        with self._blas.limit(limits=1, user_api="blas"):
+            return super().run(tokens, style, speed)
 
-    def _run(self, tokens: Sequence[int], style: Array, speed: float) -> Spoken:
-        durations, features, letters = self._encoder.run(
-            None,
-            {
-                "tokens": np.array([[PADDING, *tokens, PADDING]], np.int64),
-                "style": style[None],
-                "speed": np.array([speed], np.float32),
-            },
-        )
-        frames = durations.reshape(-1).astype(np.int64)
-        # Each token's features as often as it has frames: [1, T, 640] and [1, 512, T].
-        token_of_frame = np.repeat(np.arange(len(frames)), frames)
-        spread = np.ascontiguousarray(features[0].T[None, :, token_of_frame])
-        pitch, loudness = self._compute(self._prosody, spread, style[None])
-        decoded = self._compute(
-            self._decoder, letters[:, :, token_of_frame], pitch, loudness, style[None]
-        )[0]
-        weights = self._weights
-        source = harmonics(
-            pitch.reshape(-1),
-            weights["source.mixing"],
-            float(weights["source.bias"][0]),
-            weights["source.window"],
-        )
-        spectrum = self._generator(np.ascontiguousarray(decoded[0].T), source, style[:_TIMBRE])
-        samples = sound(spectrum, weights["sound.inverse"], weights["sound.window_sum"])
-        # The first and the last are the padding's: the silence around the speech.
-        ends = np.cumsum(frames) * FRAME_SECONDS
-        return Spoken(samples, tuple(ends[:-1].tolist()))
-
-    @staticmethod
-    def _compute(part: Any, *inputs: Array) -> list[Array]:
-        names = [value.name for value in part.get_inputs()]
-        outputs: list[Array] = part.run(None, dict(zip(names, inputs, strict=True)))
-        return outputs
+    def spectrum(
+        self, letters: Array, pitch: Array, loudness: Array, source: Array, style: Array
+    ) -> Array:
+        """See :meth:`PreparedRuntime.spectrum`."""
+        decoded = compute(self._decoder, letters, pitch, loudness, style[None])[0]
+        return self._generator(np.ascontiguousarray(decoded[0].T), source, style[:TIMBRE])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+import os
+import platform
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,12 +17,18 @@ from darkchannel.errors import SettingError
 
 Array = npt.NDArray[np.float32]
 
-RUNTIMES = ("float32", "onnxruntime")
-"""``float32`` computes with float weights, and convolves by Fourier transforms: the faster one,
-and nearer to the model as it was trained.  ``onnxruntime`` computes the published graph with its
-8-bit weights, as other tools do: no preparation, less disk."""
+RUNTIMES = ("float32", "onnxruntime", "openvino")
+"""``openvino`` computes decoder and generator in bfloat16, on CPUs that multiply such numbers
+themselves; on others in float32, slower than the next.  ``float32`` computes with float weights,
+and convolves by Fourier transforms.  ``onnxruntime`` computes the published graph with its 8-bit
+weights, as other tools do: no preparation, less disk, further from the model as it was trained."""
 
-DEFAULT = "float32"
+BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+
+_WITHOUT_BFLOAT16 = frozenset(
+    {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"}
+)
+"""Values of ONEDNN_MAX_CPU_ISA, by which OpenVINO may be told to use less than the CPU has."""
 
 
 class Spoken(NamedTuple):
@@ -36,6 +47,10 @@ class Spoken(NamedTuple):
 class Runtime(Protocol):
     """The model, loaded and ready; used by one thread at a time."""
 
+    def prepare(self, token_counts: Sequence[int]) -> None:
+        """Hear the lengths of the chunks to come, at speed 1; changes nothing that is heard."""
+        ...
+
     def run(self, tokens: Sequence[int], style: Array, speed: float) -> Spoken:
         """Speak tokens.
 
@@ -50,19 +65,72 @@ class Runtime(Protocol):
         ...
 
 
-def choose(asked: str | None) -> str:
-    """The runtime to use.
+class Choice(NamedTuple):
+    """A runtime, and in words why it is this one."""
+
+    runtime: str
+    reason: str
+
+
+def choose(asked: str | None) -> Choice:
+    """The runtime to use on this machine.
 
     Args:
-        asked: by a setting; None means :data:`DEFAULT`.
+        asked: by a setting; None leaves it to the machine.
 
     Raises:
         SettingError: there is none of that name.
     """
     if asked is None:
-        return DEFAULT
+        return best_for(cpu_flags(), os.environ)
     if asked not in RUNTIMES:
         raise SettingError(
             f"unknown Kokoro runtime {asked!r}", remedy=f"choose one of {', '.join(RUNTIMES)}"
         )
-    return asked
+    return Choice(asked, "as DARKCHANNEL_KOKORO_RUNTIME says")
+
+
+def best_for(
+    flags: Collection[str], environment: Mapping[str, str], *, has_openvino: bool | None = None
+) -> Choice:
+    """The fastest runtime for a CPU that sounds right on it.
+
+    Args:
+        flags: of the CPU, as Linux names them; empty where they are not known.
+        environment: may hold ONEDNN_MAX_CPU_ISA.
+        has_openvino: whether it is installed; None means to look.
+    """
+    if precision(flags, environment) == "bf16":
+        if has_openvino is None:
+            has_openvino = importlib.util.find_spec("openvino") is not None
+        if has_openvino:
+            return Choice("openvino", "this CPU multiplies bfloat16 numbers")
+        return Choice(
+            "float32",
+            "openvino, which is faster on this CPU, is not installed: "
+            "pip install 'darkchannel[openvino]'",
+        )
+    if "avx2" in flags:
+        return Choice("float32", "this CPU has AVX2 but no bfloat16 (AMX, AVX512-BF16) to use")
+    return Choice("onnxruntime", "this CPU is not known to have AVX2")
+
+
+def precision(flags: Collection[str], environment: Mapping[str, str]) -> str:
+    """What the ``openvino`` runtime computes in: ``bf16`` or, where there is no such, ``f32``.
+
+    Without the hardware bfloat16 is emulated, ten times slower than float32: never that.
+    """
+    capped = environment.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16
+    return "bf16" if BFLOAT16_FLAGS & set(flags) and not capped else "f32"
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """The flags of this machine's CPU, as Linux names them; none where it does not tell."""
+    if platform.machine() not in {"x86_64", "AMD64"}:
+        return frozenset()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((x for x in lines if x.startswith("flags")), "").split())

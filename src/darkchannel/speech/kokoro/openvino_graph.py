@@ -1,0 +1,345 @@
+"""Decoder and generator as OpenVINO graphs: what the ``openvino`` runtime compiles.
+
+The same network as the published graph's (a StyleTTS 2 decoder and an iSTFTNet), laid out so that
+the CPU plugin keeps one layout from end to end: signals are ``[1, channels, 1, columns]``, which
+its two-dimensional convolutions and its normalisation both take channels-last, where the
+published one-dimensional form is reordered before and after each.  The square of the sine in the
+Snake activation is a polynomial, which fuses into one kernel; a sine does not.
+
+Compiled graphs have fixed sizes, chunks do not.  So a graph is compiled for some number of frames
+and takes fewer: inputs are filled up, and two things keep what is behind the end from being heard:
+
+- Convolutions see zeros where an unpadded signal would end: a mask zeroes the first
+  :data:`HALO` columns behind the end before each of them.  Further behind, the mirrored signal
+  goes on, so that the statistics stay near those of the signal.
+- Instance normalisation takes mean and variance over all columns; from its result they are then
+  taken again over the columns before the end, by two sums.
+
+What a graph takes in beside its signals, for each of its levels (``0``, ``1``):
+
+    mask.0   [1, 1, 1, T]   1, and 0 in the first HALO columns behind the end
+    heard.0  [1, 1, 1, P]   of the first P columns, 1 for each that is before the end
+    share.0  [1, 1]         1 / n for n columns before the end
+
+P is smaller than T: the last frame is always behind the end.  Were P all of T, OpenVINO would fuse
+the sums with their source, compile for half a minute, and compute more slowly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from darkchannel.speech.kokoro.graph import FloatGraph
+
+if TYPE_CHECKING:
+    from openvino import Model, Node
+
+Array = npt.NDArray[Any]
+
+HALO = 32
+"""Columns behind the end that a convolution can reach: 5 taps of dilation 5 are 25."""
+
+DECODER_COLUMNS = ((1, 0), (2, 0))
+GENERATOR_COLUMNS = ((20, 0), (120, 1))
+"""Columns of each level: so many a frame, and so many more."""
+
+_DECODER = "/decoder/decoder"
+_GENERATOR = "/decoder/decoder/generator"
+_PARAMETERS = "decoder.decoder.generator"
+_DECODER_BLOCKS = ("encode", "decode.0", "decode.1", "decode.2", "decode.3")
+_EPSILON = 1e-5
+_SAMPLE = 1024
+"""Columns that are enough to tell how a signal was scaled."""
+_LEAST_VARIANCE = 2e-3
+"""Of the columns before the end, relative to all: rounding must not make it negative."""
+
+# sin(pi r)^2 = c1 r^2 + ... + c4 r^8 for |r| <= 1/2, by least squares: off by 2.4e-5 at most.
+_SINE_SQUARED = (9.86656396, -32.35145689, 41.27932848, -22.95972613)
+
+
+class _Level(NamedTuple):
+    """What a graph is told of one of its sampling rates; see the module."""
+
+    mask: Node
+    heard: Node
+    share: Node
+
+
+class _Style(NamedTuple):
+    """Gain and shift of a normalisation, each of shape ``[1, channels]``."""
+
+    gain: Node
+    shift: Node
+
+
+def decoder(graph: FloatGraph) -> Model:
+    """Features, pitch and loudness to frames for the generator.
+
+    Inputs: ``letters`` ``[1, 512, 1, F]``, ``pitch`` and ``loudness`` ``[1, 1, 1, 2 F]``,
+    ``style`` ``[1, 128]``, and what the module says.  Result: ``[1, 512, 1, 2 F]``.
+    """
+    return _Builder(graph).decoder()
+
+
+def generator(graph: FloatGraph) -> Model:
+    """Frames and the harmonic source to a spectrum.
+
+    Inputs: ``frames`` ``[1, 512, 1, 2 F]``, ``source`` ``[1, 22, 1, 120 F + 1]``, ``style``
+    ``[1, 128]``, and what the module says.  Result: ``[1, 22, 1, 120 F + 1]``.
+    """
+    return _Builder(graph).generator()
+
+
+class _Builder:
+    """One graph being built."""
+
+    def __init__(self, graph: FloatGraph) -> None:
+        from openvino import opset13
+
+        self._graph = graph
+        self._op = opset13
+        self._inputs: list[Node] = []
+        self._styles: dict[str, _Style] = {}
+        self._level: _Level
+
+    def decoder(self) -> Model:
+        op = self._op
+        letters = self._input("letters", 1, 512, 1, -1)
+        pitch, loudness = (self._input(name, 1, 1, 1, -1) for name in ("pitch", "loudness"))
+        norms = [f"{_DECODER}/{block}/norm{i}" for block in _DECODER_BLOCKS for i in (1, 2)]
+        self._read_styles(norms)
+        self._level, upper = self._levels()
+        pitch = self._convolution(pitch, f"{_DECODER}/F0_conv")
+        loudness = self._convolution(loudness, f"{_DECODER}/N_conv")
+        beside = self._convolution(letters, f"{_DECODER}/asr_res/asr_res.0")
+        signal = self._block(op.concat([letters, pitch, loudness], 1), "encode")
+        for block in _DECODER_BLOCKS[1:]:
+            last = block == _DECODER_BLOCKS[-1]
+            joined = op.concat([signal, beside, pitch, loudness], 1)
+            signal = self._block(joined, block, upper if last else None)
+        return self._model(signal, "decoder")
+
+    def generator(self) -> Model:
+        op = self._op
+        signal = self._input("frames", 1, 512, 1, -1)
+        source = self._input("source", 1, 22, 1, -1)
+        names = [f"noise_res.{level}" for level in (0, 1)] + [f"resblocks.{i}" for i in range(6)]
+        norms = [f"{n}/adain{which}.{i}" for n in names for i in range(3) for which in (1, 2)]
+        self._read_styles([f"{_GENERATOR}/{norm}" for norm in norms])
+        for number, level in enumerate(self._levels()):
+            if number:
+                signal = op.multiply(signal, self._level.mask)
+            self._level = level
+            heard = self._convolution(source, f"{_GENERATOR}/noise_convs.{number}")
+            heard = self._snake_block(heard, f"noise_res.{number}")
+            signal = self._transposed(self._leaky(signal, 0.1), f"{_GENERATOR}/ups.{number}")
+            if number:  # one column more, mirrored, so that both ends of the source have theirs
+                second = op.slice(signal, *map(_integers, ([1], [2], [1], [3])))
+                signal = op.concat([second, signal], 3)
+            signal = op.add(signal, heard)
+            three = [self._snake_block(signal, f"resblocks.{3 * number + i}") for i in range(3)]
+            signal = op.multiply(op.add(op.add(*three[:2]), three[2]), _floats([1 / 3]))
+        signal = op.multiply(self._leaky(signal, 0.01), self._level.mask)
+        return self._model(self._convolution(signal, f"{_GENERATOR}/conv_post"), "generator")
+
+    def _input(self, name: str, *shape: int) -> Node:
+        from openvino import PartialShape
+
+        made = self._op.parameter(PartialShape(list(shape)), np.float32)
+        made.set_friendly_name(name)
+        made.output(0).set_names({name})
+        self._inputs.append(made)
+        return made
+
+    def _levels(self) -> list[_Level]:
+        return [
+            _Level(
+                self._input(f"mask.{i}", 1, 1, 1, -1),
+                self._input(f"heard.{i}", 1, 1, 1, -1),
+                self._input(f"share.{i}", 1, 1),
+            )
+            for i in (0, 1)
+        ]
+
+    def _model(self, result: Node, name: str) -> Model:
+        from openvino import Model
+
+        return Model([self._op.result(result)], self._inputs, name)
+
+    def _read_styles(self, norms: Sequence[str]) -> None:
+        """Gains and shifts of all normalisations, by one product of matrices."""
+        op = self._op
+        weights, biases, lengths = [], [], []
+        for norm in norms:
+            weight, bias = self._graph.weights(f"{norm}/fc/Gemm_MatMul")
+            channels = len(bias) // 2
+            weights.append(weight)
+            # The first half are gains, as differences from 1.
+            biases.append(bias + np.repeat(np.array([1, 0], np.float32), channels))
+            lengths += [channels, channels]
+        style = self._input("style", 1, 128)
+        weight, bias = np.concatenate(weights, axis=1), np.concatenate(biases)
+        product = op.matmul(style, _floats(weight), False, False)
+        parts = op.variadic_split(
+            op.add(product, _floats(bias[None])), _integers(1), _integers(lengths)
+        )
+        for i, norm in enumerate(norms):
+            self._styles[norm] = _Style(parts.output(2 * i), parts.output(2 * i + 1))
+
+    def _normalised(self, signal: Node, norm: str) -> Node:
+        """Instance normalisation over the columns before the end, with the style's gain and shift.
+
+        Mean and variance are corrected on ``[1, channels]``: on whole signals OpenVINO would fuse
+        the root and the division into each column's work.
+        """
+        op = self._op
+        gain, shift = self._styles[norm]
+        level = self._level
+        everywhere = _integers([2, 3])
+        normal = op.mvn(signal, everywhere, True, _EPSILON, "inside_sqrt")
+        length = op.gather(op.shape_of(level.heard, "i64"), _integers([3]), _integers(0))
+        heard = op.slice(normal, _integers([0]), length, _integers([1]), _integers([3]))
+        heard = op.multiply(heard, level.heard)
+        mean = op.multiply(op.reduce_sum(heard, everywhere, False), level.share)
+        square = op.reduce_sum(op.multiply(heard, heard), everywhere, False)
+        square = op.multiply(square, level.share)
+        variance = op.subtract(square, op.multiply(mean, mean))
+        variance = op.maximum(variance, _floats([[_LEAST_VARIANCE]]))
+        variance = op.add(variance, self._damping(signal, normal))
+        gain = op.divide(gain, op.sqrt(variance))
+        shift = op.subtract(shift, op.multiply(mean, gain))
+        wide = _integers([1, -1, 1, 1])
+        scaled = op.multiply(normal, op.reshape(gain, wide, False))
+        return op.add(scaled, op.reshape(shift, wide, False))
+
+    def _damping(self, signal: Node, normal: Node) -> Node:
+        """What the epsilon of a normalisation is, relative to the variance over all columns.
+
+        It has to count in the variance over some of them as well, or a nearly constant channel
+        comes out too loud.  How much signal and result vary over a few columns tells the scale.
+        """
+        op = self._op
+
+        def variation(values: Node) -> Node:
+            some = op.slice(values, *map(_integers, ([0], [_SAMPLE], [1], [3])))
+            middle = op.reduce_mean(some, _integers([2, 3]), True)
+            spread = op.reduce_mean(op.abs(op.subtract(some, middle)), _integers([2, 3]), False)
+            return op.add(spread, _floats([[1e-9]]))
+
+        scale = op.divide(variation(signal), variation(normal))
+        damping = op.divide(_floats([[_EPSILON]]), op.multiply(scale, scale))
+        return op.minimum(damping, _floats([[1.0]]))
+
+    def _block(self, signal: Node, name: str, upper: _Level | None = None) -> Node:
+        """A residual block of the decoder; one that leads to an upper level doubles the columns."""
+        op = self._op
+        place = f"{_DECODER}/{name}"
+        inner = self._masked(self._leaky(self._normalised(signal, f"{place}/norm1"), 0.2))
+        beside = self._convolution(signal, f"{place}/conv1x1")
+        if upper is not None:
+            inner = self._transposed(inner, f"{place}/pool", suffix="ConvTranspose")
+            beside = op.interpolate(
+                beside,
+                _floats([2.0]),
+                "nearest",
+                "scales",
+                axes=_integers([3]),
+                coordinate_transformation_mode="asymmetric",
+                nearest_mode="floor",
+            )
+            self._level = upper
+            inner = self._masked(inner)
+        inner = self._convolution(inner, f"{place}/conv1")
+        inner = self._masked(self._leaky(self._normalised(inner, f"{place}/norm2"), 0.2))
+        inner = self._convolution(inner, f"{place}/conv2")
+        return op.multiply(op.add(inner, beside), _floats([np.sqrt(0.5)]))
+
+    def _snake_block(self, signal: Node, name: str) -> Node:
+        """A residual block of the generator."""
+        for i in range(3):
+            inner = signal
+            for which in (1, 2):
+                inner = self._normalised(inner, f"{_GENERATOR}/{name}/adain{which}.{i}")
+                alpha = self._graph.constant(f"{_PARAMETERS}.{name}.alpha{which}.{i}")
+                inner = self._masked(self._snake(inner, alpha.reshape(1, -1, 1, 1)))
+                inner = self._convolution(inner, f"{_GENERATOR}/{name}/convs{which}.{i}")
+            signal = self._op.add(signal, inner)
+        return signal
+
+    def _snake(self, signal: Node, alpha: Array) -> Node:
+        """``x + sin(alpha x)^2 / alpha``."""
+        op = self._op
+        turns = op.multiply(signal, _floats(alpha / np.pi))
+        rest = op.subtract(turns, op.round(turns, "half_to_even"))
+        square = op.multiply(rest, rest)
+        *lower, highest = _SINE_SQUARED
+        power = op.multiply(square, _floats([[[[highest]]]]))
+        for coefficient in reversed(lower):
+            power = op.multiply(op.add(power, _floats([[[[coefficient]]]])), square)
+        return op.add(signal, op.multiply(power, _floats(1 / alpha)))
+
+    def _leaky(self, signal: Node, slope: float) -> Node:
+        return self._op.prelu(signal, _floats([slope]))
+
+    def _masked(self, signal: Node) -> Node:
+        return self._op.multiply(signal, self._level.mask)
+
+    def _convolution(self, signal: Node, name: str) -> Node:
+        weight, bias, given = self._layer(f"{name}/Conv")
+        begin, end = given.get("pads", (0, 0))
+        made = self._op.convolution(
+            signal,
+            _floats(weight[:, :, None]),
+            [1, given["strides"][0]],
+            [0, begin],
+            [0, end],
+            [1, given["dilations"][0]],
+        )
+        return made if bias is None else self._op.add(made, _floats(bias.reshape(1, -1, 1, 1)))
+
+    def _transposed(self, signal: Node, name: str, suffix: str = "ConvTranspose") -> Node:
+        weight, bias, given = self._layer(f"{name}/{suffix}")
+        begin, end = given["pads"]
+        strides, dilations = [1, given["strides"][0]], [1, 1]
+        shape = {
+            "pads_begin": [0, begin],
+            "pads_end": [0, end],
+            "output_padding": [0, given.get("output_padding", [0])[0]],
+        }
+        if given["group"] == 1:
+            made = self._op.convolution_backprop_data(
+                signal, _floats(weight[:, :, None]), strides, dilations=dilations, **shape
+            )
+        else:  # one filter a channel
+            filters = _floats(weight[:, :, None, None])
+            made = self._op.group_convolution_backprop_data(
+                signal, filters, strides, dilations=dilations, **shape
+            )
+        return made if bias is None else self._op.add(made, _floats(bias.reshape(1, -1, 1, 1)))
+
+    def _layer(self, name: str) -> tuple[Array, Array | None, dict[str, Any]]:
+        """Weight, bias and attributes of a layer of the published graph."""
+        from onnx import helper
+
+        given = {a.name: helper.get_attribute_value(a) for a in self._graph.node(name).attribute}
+        try:
+            return *self._graph.weights(name), given
+        except ValueError:
+            weight = self._graph.constant(self._graph.node(name).input[1])
+            return weight, None, given
+
+
+def _floats(values: Any) -> Node:
+    from openvino import opset13
+
+    return opset13.constant(np.asarray(values, np.float32))
+
+
+def _integers(values: Any) -> Node:
+    from openvino import opset13
+
+    return opset13.constant(np.asarray(values, np.int64))

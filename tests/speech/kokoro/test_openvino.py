@@ -1,0 +1,143 @@
+"""The graphs that OpenVINO compiles compute what the float graph does, whatever the padding.
+
+In float32 here, whatever this machine has: a test must not depend on the CPU.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from darkchannel.composition import fetch_weights
+from darkchannel.speech.kokoro import buckets, preparation
+from darkchannel.speech.kokoro.float32 import Float32Runtime
+from darkchannel.speech.kokoro.openvino_buckets import Bucket, Buckets
+from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
+from darkchannel.speech.kokoro.prepared import PreparedRuntime
+from darkchannel.speech.kokoro.vocabulary import encode
+from tests.speech.kokoro import golden
+from tests.speech.kokoro.test_float32 import level, style
+from tests.speech.real_kokoro import settings
+
+pytest.importorskip("openvino", reason="there is no OpenVINO for this platform")
+
+Array = npt.NDArray[np.float32]
+
+SAID = "ɐ pˈɔɾtɐ istˈavɐ abˈɛɾtɐ"
+GOLDEN = golden.load()
+EQUAL = 5e-4
+"""Samples differ by less: 60 dB and more below the speech."""
+
+
+@cache
+def made(name: str) -> PreparedRuntime:
+    """A runtime on the machine's own weights, prepared where missing."""
+    fetch_weights(replace(settings(), kokoro_runtime=name), "kokoro")
+    folder = preparation.folder(settings().data_dir, name)
+    if name == "float32":
+        return Float32Runtime(folder, threads=2)
+    return OpenvinoRuntime(folder, threads=2, precision="f32")
+
+
+def held(runtime: PreparedRuntime) -> Buckets:
+    assert isinstance(runtime, OpenvinoRuntime)
+    return runtime._buckets
+
+
+def bucket(size: int) -> Bucket:
+    """One that is compiled for nothing else."""
+    return held(made("openvino"))._future(size).result()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [16, 32])
+def test_the_spectrum_is_that_of_the_float_graph(size: int) -> None:
+    """With one frame of padding and with more frames of it than of sound."""
+    frames, source = GOLDEN["float.frames"], GOLDEN["float.source"]
+    count = len(frames) // 2
+    spectrum = bucket(max(size, count + 1)).generate(
+        np.ascontiguousarray(frames.T[None, :, None]), source, GOLDEN["style"][:128]
+    )
+    assert spectrum.shape == GOLDEN["float.spectrum"].shape
+    difference = spectrum - GOLDEN["float.spectrum"]
+    assert np.sqrt(np.square(difference).mean()) < 1e-3
+    assert np.abs(difference).max() < 0.05
+
+
+@pytest.mark.slow
+def test_it_says_the_same_at_the_same_times_as_float32() -> None:
+    """Durations are computed by the same parts; samples differ by less than can be heard."""
+    tokens = encode(SAID)
+    vector = style("pf_dora", len(tokens))
+    ours, theirs = (made(name).run(tokens, vector, 1.0) for name in ("openvino", "float32"))
+    assert ours.bounds == theirs.bounds
+    np.testing.assert_allclose(ours.samples, theirs.samples, atol=EQUAL)
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(900)
+def test_padding_is_not_heard_at_any_length() -> None:
+    """A chunk of 1 to 510 tokens sounds as it does unpadded, in whatever bucket it lands."""
+    sentence = encode(SAID + ". ") * 25
+    runtime = made("openvino")
+    assert isinstance(runtime, OpenvinoRuntime)
+    runtime.prepare([60, 200, 510])
+    for count in (*range(1, 24), *range(24, 120, 12), *range(120, 510, 65), 510):
+        vector = style("pm_alex", count)
+        ours = runtime.run(sentence[:count], vector, 1.0)
+        theirs = made("float32").run(sentence[:count], vector, 1.0)
+        assert ours.bounds == theirs.bounds, count
+        # The shortest have a few frames: fewer digits are left of their statistics.
+        np.testing.assert_allclose(
+            ours.samples, theirs.samples, atol=EQUAL if count > 4 else 0.02, err_msg=str(count)
+        )
+    assert len(held(runtime)._held) <= buckets.MOST
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize(
+    "voice",
+    ["pf_dora", "pm_alex", "pm_santa", "af_heart", "af_bella", "am_michael", "am_adam", "bf_emma",
+     "bm_george"],
+)  # fmt: skip
+def test_every_voice_speaks(voice: str) -> None:
+    """No voice gives silence, clipping beyond what the engine turns down, or something else."""
+    tokens = encode(SAID)
+    samples = made("openvino").run(tokens, style(voice, len(tokens)), 1.0).samples
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max() < 1.1
+    assert -35 < level(samples) < -12
+
+
+START = """
+import threading, sys
+from pathlib import Path
+from darkchannel.speech.kokoro.openvino_buckets import Buckets
+import numpy as np, openvino
+threads = [
+    threading.Thread(target=lambda: (
+        Buckets(Path("."), precision="f32", threads=1),
+        openvino.Tensor(np.zeros(4, np.float32)).data,
+    ))
+    for _ in range(4)
+]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(900)
+def test_two_hundred_starts_do_not_hang() -> None:
+    """Threads that touch OpenVINO's tensors first at the same time wait for each other for ever.
+
+    Each start of a process is another try: none takes more than some seconds.
+    """
+    for _ in range(200):
+        subprocess.run([sys.executable, "-c", START], check=True, timeout=60)
