@@ -21,8 +21,8 @@ MOST = 3
 """Buckets kept at a time: each holds its signals, 0.2 GB at 12 s of audio."""
 
 MOST_PADDING = 12
-"""A bucket is at most so many times as large as a chunk in it.  Its sound is then within 0.0001 of
-what it is unpadded; at 35 times, statistics lose too many digits, and it is off by 0.03."""
+"""A bucket is at most so many times as large as a chunk in it.  What padding
+changes is then 55 dB and more below the speech; at 35 times, statistics lose too many digits."""
 
 
 class _Cover(NamedTuple):
