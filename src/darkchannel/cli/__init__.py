@@ -14,6 +14,7 @@ import click
 from darkchannel.cli.console import Console, report_error
 from darkchannel.cli.inspect import doctor, plan, voices
 from darkchannel.cli.jobs import jobs, url
+from darkchannel.cli.keys import keys
 from darkchannel.cli.models import models
 from darkchannel.cli.render import render
 from darkchannel.cli.store import cleanup, store
@@ -65,7 +66,7 @@ def _accept_everywhere(command: click.Command) -> None:
         )
 
 
-for command in (render, plan, jobs, url, voices, models, cleanup, store, doctor):
+for command in (render, plan, jobs, url, voices, models, cleanup, store, keys, doctor):
     _accept_everywhere(command)
     cli.add_command(command)
 
