@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from darkchannel.production.pipeline import Production
     from darkchannel.production.progress import OnProgress
     from darkchannel.production.request import RenderResult
+    from darkchannel.production.speaking import SpeechParts
     from darkchannel.speech.engine import Engine
     from darkchannel.speech.weights import FetchProgress, Installed, Manifest
     from darkchannel.storage import JobManager, MinIOClient
@@ -234,6 +235,45 @@ def open_production(
             jobs=JobManager(client),
             make_engine=spec,
             pool=functools.partial(speech_workers, count),
+            keep_store=_keeper(settings),
+        )
+
+
+@contextmanager
+def open_speech(
+    settings: Settings, engine: str, *, workers: int | None = None
+) -> Iterator[SpeechParts]:
+    """Everything a speech service needs.
+
+    A store that is not ours may be away for now: the service says so itself, and goes on when it
+    is back.
+
+    Args:
+        settings: of this process.
+        engine: name of the engine.
+        workers: chunks spoken at a time; None means the settings' number, else one a core.
+
+    Raises:
+        SettingError: there is no such engine.
+        StoreUnavailableError: the embedded store cannot be started.
+    """
+    from darkchannel.production.pool import default_workers, speech_threads, speech_workers
+    from darkchannel.production.speaking import SpeechParts
+    from darkchannel.storage import MinIOClient
+
+    cores = default_workers()
+    count = workers or settings.workers or cores
+    spec = engine_spec(engine, settings, threads=max(1, cores // count))
+    # The tone engine computes for a millisecond: less than it takes to reach another process.
+    pool = speech_threads if engine == "tone" else speech_workers
+    opened = open_store(settings) if settings.store is None else reach_store(settings)
+    with opened as config:
+        yield SpeechParts(
+            make_engine=spec,
+            pool=functools.partial(pool, count),
+            workers=count,
+            client=MinIOClient(config),
+            fetch=functools.partial(fetch_weights, settings, engine),
             keep_store=_keeper(settings),
         )
 

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 from darkchannel.errors import AudioError, OutputError
@@ -131,6 +131,32 @@ def run(
     if code != 0 or not heard_out or any(_UNFINISHED.match(line) for line in lines):
         raise _failure(lines, code)
     return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def piped(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """FFmpeg as a filter: the process, with pipes for input and output, until the context ends.
+
+    Args:
+        arguments: what follows the program's name.
+
+    Raises:
+        AudioError: there is no FFmpeg.
+    """
+    process = subprocess.Popen(
+        [find_ffmpeg(), *_GLOBAL, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        process_group=0,
+    )
+    log = _Log(process.stderr)
+    try:
+        yield process
+    finally:
+        _end(process)
+        log.lines()
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,196 @@
+"""The speech service: chunks straight into the store, and speech to be listened to."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from darkchannel.api import logs
+from darkchannel.api.application import Service, new_app
+from darkchannel.api.metrics import ChunkResult
+from darkchannel.api.problems import documented
+from darkchannel.api.readiness import Readiness
+from darkchannel.api.speech_models import (
+    ChunkAnswer,
+    ChunkRequest,
+    ReadyAnswer,
+    VoiceAnswer,
+)
+from darkchannel.api.turns import ClientLeftError, Turns
+from darkchannel.errors import DarkChannelError
+from darkchannel.models import Chunk
+from darkchannel.production.request import RenderOptions
+from darkchannel.production.speaking import (
+    KeptTake,
+    SpeechParts,
+    Spoken,
+    find_take,
+    keep_take,
+    plan_chunk,
+    speak_take,
+)
+from darkchannel.storage.keys import chunk_key
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 256 * 1024
+_STORE_THREADS = 16
+_DESCRIPTION = """Speaks one chunk at a time and puts it into the store itself; what it answers with
+is where the chunk lies, not the audio. Beside that it speaks as OpenAI's clients expect."""
+
+
+class Speaker:
+    """What the routes share: the engine's workers, the store, and threads for what blocks."""
+
+    def __init__(self, service: Service, parts: SpeechParts) -> None:
+        self.service = service
+        self.parts = parts
+        self.metrics = service.metrics
+        self.engine = parts.make_engine()
+        self.turns = Turns(
+            parts.pool,
+            workers=parts.workers,
+            places=service.settings.http.queue,
+            metrics=service.metrics,
+        )
+        self.readiness = Readiness(parts, self.turns, service.drain)
+        # One thread, because one engine is used by one thread at a time.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
+        self._store = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
+
+    @asynccontextmanager
+    async def running(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Load the model meanwhile, and end everything at the end."""
+        tending = asyncio.create_task(self.readiness.tend())
+        try:
+            yield
+        finally:
+            tending.cancel()
+            await asyncio.gather(tending, return_exceptions=True)
+            self.turns.close()
+            for threads in (self._reader, self._store):
+                threads.shutdown(wait=False, cancel_futures=True)
+            self.readiness.close()
+
+    async def read(self, call: Callable[..., T], *args: object) -> T:
+        """Have a text read and its tokens counted; the engine is the last argument."""
+        reading = functools.partial(call, *args, self.engine)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, reading)
+
+    async def store(self, call: Callable[[], T]) -> T:
+        """Talk to the store; what goes wrong there is counted."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._store, call)
+        except DarkChannelError as error:
+            self.metrics.failed_with(error)
+            raise
+
+    async def spoken(self, request: Request | None, chunk: Chunk, key: str) -> Spoken:
+        """Have a chunk spoken when it is its turn; see :meth:`.turns.Turns.run`."""
+        spoken: Spoken = await self.turns.run(
+            request, speak_take, self.parts.make_engine, chunk, key
+        )
+        self.metrics.rendered(spoken.take.seconds, spoken.taken_seconds)
+        return spoken
+
+
+def speech_app(service: Service, parts: SpeechParts) -> FastAPI:
+    """The speech service.
+
+    Args:
+        service: what its parts share.
+        parts: engine and store.
+    """
+    speaker = Speaker(service, parts)
+    app = new_app(
+        service,
+        title="DarkChannel speech service",
+        description=_DESCRIPTION,
+        max_body_bytes=MAX_BODY_BYTES,
+        lifespan=speaker.running,
+    )
+    app.include_router(_state_routes(speaker))
+    app.include_router(_chunk_routes(speaker))
+
+    @app.exception_handler(ClientLeftError)
+    async def left(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=499)  # nobody reads it; the log shows why nothing was done
+
+    return app
+
+
+def _state_routes(speaker: Speaker) -> APIRouter:
+    router = APIRouter(tags=["state"])
+
+    @router.get(
+        "/readyz",
+        summary="Whether the model is loaded and the store answers",
+        responses=documented(503),
+    )
+    async def readyz() -> ReadyAnswer:
+        await speaker.readiness.check()
+        return ReadyAnswer(engine=speaker.engine.name)
+
+    @router.get("/voices", summary="The engine's voices")
+    async def voices() -> list[VoiceAnswer]:
+        engine = speaker.engine
+        return [
+            VoiceAnswer(
+                name=voice.name,
+                language=voice.language,
+                default=engine.resolve_voice(None, voice.language) == voice.name,
+            )
+            for voice in engine.voices
+        ]
+
+    return router
+
+
+def _chunk_routes(speaker: Speaker) -> APIRouter:
+    router = APIRouter(tags=["chunks"])
+    client = speaker.parts.client
+
+    @router.post(
+        "/synthesize-to-s3",
+        summary="Speak a chunk and put it into the store",
+        responses=documented(400, 409, 422, 507),
+    )
+    async def synthesize_to_s3(wanted: ChunkRequest, request: Request) -> ChunkAnswer:
+        """The same request again gives the same key without rendering (`reused: true`).
+
+        Another text, voice or speed under the same key is a 409 unless `replace` is true.
+        """
+        logs.bind(job_id=wanted.job_id, chunk=wanted.chunk_index)
+        key = chunk_key(wanted.job_id, wanted.chunk_index)
+        options = RenderOptions(voice=wanted.voice, language=wanted.language, speed=wanted.speed)
+        chunk = await speaker.read(plan_chunk, wanted.text, wanted.chunk_index, options)
+        kept = await speaker.store(lambda: find_take(client, key, chunk, replacing=wanted.replace))
+        if kept is None:
+            async with speaker.turns.place():
+                spoken = await speaker.spoken(request, chunk, key)
+            kept = await speaker.store(
+                lambda: keep_take(client, chunk, spoken, replacing=wanted.replace)
+            )
+        if kept.take.reused:
+            speaker.metrics.chunks.labels(ChunkResult.REUSED.value).inc()
+        return _answer(client.config.buckets.jobs, kept)
+
+    return router
+
+
+def _answer(bucket: str, kept: KeptTake) -> ChunkAnswer:
+    return ChunkAnswer(
+        bucket=bucket,
+        s3_key=kept.take.key,
+        s3_url=f"s3://{bucket}/{kept.take.key}",
+        size_bytes=kept.size,
+        sha256=kept.take.sha256,
+        duration_seconds=round(kept.take.seconds, 3),
+        reused=kept.take.reused,
+    )
