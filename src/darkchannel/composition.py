@@ -272,7 +272,7 @@ def open_speech(
             make_engine=spec,
             pool=functools.partial(pool, count),
             workers=count,
-            client=MinIOClient(config),
+            client=MinIOClient(config, connect_timeout=2, read_timeout=10),
             fetch=functools.partial(fetch_weights, settings, engine),
             keep_store=_keeper(settings),
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,14 @@ def running_speech(
     *,
     make_engine: EngineFactory = ToneEngine,
     workers: int = 2,
+    pool: Callable[[int], AbstractContextManager[Executor]] = speech_threads,
     **http: object,
 ) -> Iterator[Running]:
     """A speech service that is ready."""
     service = Service.from_settings(settings_in(folder, **http))
     parts = SpeechParts(
         make_engine=make_engine,
-        pool=functools.partial(speech_threads, workers),
+        pool=functools.partial(pool, workers),
         workers=workers,
         client=client,
     )
