@@ -55,7 +55,7 @@ def test_beyond_the_line_there_is_a_refusal(
         ]
         await_depth(running, 2)
         refused = running.client.post(PATH, json=chunk_request(job_id, 4))
-        assert (refused.status_code, refused.json()["error"]) == (503, "EngineBusyError")
+        assert (refused.status_code, refused.json()["error"]["type"]) == (503, "EngineBusyError")
         assert int(refused.headers["Retry-After"]) > 0
         assert running.client.get("/readyz").status_code == 200
         gate.opened.set()
@@ -153,7 +153,7 @@ def test_a_store_that_goes_away_comes_back(
         refused = running.client.post(PATH, json=chunk_request(job_id))
         assert refused.status_code == 503
         assert refused.headers["Retry-After"]
-        assert refused.json()["error"] == "StoreUnavailableError"
+        assert refused.json()["error"]["type"] == "StoreUnavailableError"
         time.sleep(1.1)  # an answer of the store counts for a second
         assert running.client.get("/readyz").status_code == 503
         assert running.client.get("/healthz").status_code == 200
@@ -171,7 +171,7 @@ def test_a_model_that_is_not_there_is_named(client: MinIOClient, tmp_path: Path)
         while "no weights" not in (answer := running.client.get("/readyz")).text:
             assert time.monotonic() < deadline
         assert answer.status_code == 503
-        assert answer.json()["error"] == "EngineUnavailableError"
+        assert answer.json()["error"]["type"] == "EngineUnavailableError"
         assert running.client.get("/healthz").status_code == 200
 
 
@@ -207,7 +207,7 @@ def test_a_worker_that_dies_is_replaced(client: MinIOClient, job_id: str, tmp_pa
     ) as running:
         await_ready(running)
         died = running.client.post(PATH, json=chunk_request(job_id, 1, "O fim."))
-        assert (died.status_code, died.json()["error"]) == (503, "EngineUnavailableError")
+        assert (died.status_code, died.json()["error"]["type"]) == (503, "EngineUnavailableError")
         assert running.client.post(PATH, json=chunk_request(job_id, 2)).status_code == 200
 
 

@@ -147,7 +147,7 @@ def test_bad_input_is_refused_and_nothing_written(
     wrong, status, kind = BAD[name]
     body = json.dumps(chunk_request(job_id) | wrong)
     answer = speech.client.post(PATH, content=body, headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]) == (status, kind), answer.text
+    assert (answer.status_code, answer.json()["error"]["type"]) == (status, kind), answer.text
     assert len(answer.content) < 5000
     assert list(client.list(client.config.buckets.jobs, job_id)) == []
 

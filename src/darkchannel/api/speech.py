@@ -2,102 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import TypeVar
-
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from darkchannel.api import logs
 from darkchannel.api.application import Service, new_app
 from darkchannel.api.metrics import ChunkResult
 from darkchannel.api.problems import documented
-from darkchannel.api.readiness import Readiness
-from darkchannel.api.speech_models import (
-    ChunkAnswer,
-    ChunkRequest,
-    ReadyAnswer,
-    VoiceAnswer,
-)
-from darkchannel.api.turns import ClientLeftError, Turns
-from darkchannel.errors import DarkChannelError
-from darkchannel.models import Chunk
+from darkchannel.api.speaker import Speaker
+from darkchannel.api.speech_audio import audio_routes
+from darkchannel.api.speech_models import ChunkAnswer, ChunkRequest, ReadyAnswer, VoiceAnswer
+from darkchannel.api.turns import ClientLeftError
 from darkchannel.production.request import RenderOptions
 from darkchannel.production.speaking import (
     KeptTake,
     SpeechParts,
-    Spoken,
     find_take,
     keep_take,
     plan_chunk,
-    speak_take,
 )
 from darkchannel.storage.keys import chunk_key
 
-T = TypeVar("T")
-
 MAX_BODY_BYTES = 256 * 1024
-_STORE_THREADS = 16
 _DESCRIPTION = """Speaks one chunk at a time and puts it into the store itself; what it answers with
 is where the chunk lies, not the audio. Beside that it speaks as OpenAI's clients expect."""
-
-
-class Speaker:
-    """What the routes share: the engine's workers, the store, and threads for what blocks."""
-
-    def __init__(self, service: Service, parts: SpeechParts) -> None:
-        self.service = service
-        self.parts = parts
-        self.metrics = service.metrics
-        self.engine = parts.make_engine()
-        self.turns = Turns(
-            parts.pool,
-            workers=parts.workers,
-            places=service.settings.http.queue,
-            metrics=service.metrics,
-        )
-        self.readiness = Readiness(parts, self.turns, service.drain)
-        # One thread, because one engine is used by one thread at a time.
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
-        self._store = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
-
-    @asynccontextmanager
-    async def running(self, _app: FastAPI) -> AsyncIterator[None]:
-        """Load the model meanwhile, and end everything at the end."""
-        tending = asyncio.create_task(self.readiness.tend())
-        try:
-            yield
-        finally:
-            tending.cancel()
-            await asyncio.gather(tending, return_exceptions=True)
-            self.turns.close()
-            for threads in (self._reader, self._store):
-                threads.shutdown(wait=False, cancel_futures=True)
-            self.readiness.close()
-
-    async def read(self, call: Callable[..., T], *args: object) -> T:
-        """Have a text read and its tokens counted; the engine is the last argument."""
-        reading = functools.partial(call, *args, self.engine)
-        return await asyncio.get_running_loop().run_in_executor(self._reader, reading)
-
-    async def store(self, call: Callable[[], T]) -> T:
-        """Talk to the store; what goes wrong there is counted."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._store, call)
-        except DarkChannelError as error:
-            self.metrics.failed_with(error)
-            raise
-
-    async def spoken(self, request: Request | None, chunk: Chunk, key: str) -> Spoken:
-        """Have a chunk spoken when it is its turn; see :meth:`.turns.Turns.run`."""
-        spoken: Spoken = await self.turns.run(
-            request, speak_take, self.parts.make_engine, chunk, key
-        )
-        self.metrics.rendered(spoken.take.seconds, spoken.taken_seconds)
-        return spoken
 
 
 def speech_app(service: Service, parts: SpeechParts) -> FastAPI:
@@ -117,6 +44,7 @@ def speech_app(service: Service, parts: SpeechParts) -> FastAPI:
     )
     app.include_router(_state_routes(speaker))
     app.include_router(_chunk_routes(speaker))
+    app.include_router(audio_routes(speaker))
 
     @app.exception_handler(ClientLeftError)
     async def left(_request: Request, _error: Exception) -> Response:

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import IO
 
 from darkchannel.errors import AudioError, OutputError
@@ -76,7 +76,7 @@ def _shortcoming(path: str) -> str | None:
             [*command, "-f", "null", "-"],
             input=bytes(4800),
             capture_output=True,
-            env=_environment(),
+            env=minimal_environment(),
             timeout=30,
             check=False,
         )
@@ -116,7 +116,7 @@ def run(
         stdin=subprocess.DEVNULL if blocks is None else subprocess.PIPE,
         stdout=subprocess.DEVNULL if sink is None else subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=_environment(),
+        env=minimal_environment(),
         process_group=0,  # Ctrl-C reaches this process alone, which then decides
     )
     log = _Log(process.stderr)
@@ -133,9 +133,8 @@ def run(
     return "\n".join(lines)
 
 
-@contextlib.contextmanager
-def piped(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """FFmpeg as a filter: the process, with pipes for input and output, until the context ends.
+def filter_command(arguments: Sequence[str]) -> list[str]:
+    """The command of an FFmpeg that somebody else runs, in :func:`minimal_environment`.
 
     Args:
         arguments: what follows the program's name.
@@ -143,23 +142,11 @@ def piped(arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     Raises:
         AudioError: there is no FFmpeg.
     """
-    process = subprocess.Popen(
-        [find_ffmpeg(), *_GLOBAL, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_environment(),
-        process_group=0,
-    )
-    log = _Log(process.stderr)
-    try:
-        yield process
-    finally:
-        _end(process)
-        log.lines()
+    return [find_ffmpeg(), *_GLOBAL, "-loglevel", "error", *arguments]
 
 
-def _environment() -> dict[str, str]:
+def minimal_environment() -> dict[str, str]:
+    """What an FFmpeg is told of this process: no secrets, no ``FFREPORT``."""
     kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     return {**kept, "LC_ALL": "C"}
 

@@ -37,7 +37,17 @@ def encode_wav(samples: npt.NDArray[np.float32], sample_rate: int) -> bytes:
     # Written so that NaN, for which every comparison is false, is refused as well.
     if len(samples) and not float(np.abs(samples).max()) <= 1.0:
         raise AudioError("expected samples within [-1, 1], found one beyond or not a number")
-    pcm: bytes = np.rint(samples * np.float32(_FULL_SCALE)).astype("<i2").tobytes()
+    return wav_of_pcm(
+        np.rint(samples * np.float32(_FULL_SCALE)).astype("<i2").tobytes(), sample_rate
+    )
+
+
+def wav_of_pcm(pcm: bytes, sample_rate: int) -> bytes:
+    """A WAV file of samples that are PCM 16 bit little-endian mono already.
+
+    Raises:
+        AudioError: there are more than a WAV file can hold.
+    """
     if len(pcm) > _LONGEST:
         raise AudioError(f"{len(pcm)} bytes of samples are more than a WAV file can hold")
     header = _HEADER.pack(
