@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from darkchannel.production.pipeline import Production
     from darkchannel.production.progress import OnProgress
     from darkchannel.production.request import RenderResult
+    from darkchannel.production.runner import JobsParts
     from darkchannel.production.speaking import SpeechParts
     from darkchannel.speech.engine import Engine
     from darkchannel.speech.weights import FetchProgress, Installed, Manifest
@@ -276,6 +277,58 @@ def open_speech(
             fetch=functools.partial(fetch_weights, settings, engine),
             keep_store=_keeper(settings),
         )
+
+
+@contextmanager
+def open_jobs_api(
+    settings: Settings, engine: str, *, workers: int | None = None
+) -> Iterator[JobsParts]:
+    """Everything a jobs API needs; a store that is not ours may be away for now.
+
+    Args:
+        settings: of this process.
+        engine: name of the engine of all its jobs.
+        workers: chunks rendered at a time; None means the settings' number, else one a core.
+
+    Raises:
+        SettingError: there is no such engine.
+        StoreUnavailableError: the embedded store cannot be started.
+    """
+    from darkchannel.production.pipeline import Production
+    from darkchannel.production.pool import default_workers, speech_threads, speech_workers
+    from darkchannel.production.runner import JobsParts
+    from darkchannel.production.sharing import SharedPool
+    from darkchannel.storage import JobManager, MinIOClient
+
+    cores = default_workers()
+    count = workers or settings.workers or cores
+    spec = engine_spec(engine, settings, threads=max(1, cores // count))
+    make_pool = functools.partial(speech_threads if engine == "tone" else speech_workers, count)
+    opened = open_store(settings) if settings.store is None else reach_store(settings)
+
+    def production(config: StoreConfig, client: MinIOClient) -> Production:
+        return Production(
+            store=config,
+            client=client,
+            jobs=JobManager(client),
+            make_engine=spec,
+            pool=make_pool,
+            keep_store=_keeper(settings),
+        )
+
+    with opened as config:
+        pool = SharedPool(make_pool, count)
+        try:
+            yield JobsParts(
+                production=production(
+                    config, MinIOClient(config, connect_timeout=2, read_timeout=10)
+                ),
+                runner_production=production(config, MinIOClient(config)),
+                pool=pool,
+                fetch=functools.partial(fetch_weights, settings, engine),
+            )
+        finally:
+            pool.close()
 
 
 def _keeper(settings: Settings) -> Callable[[], object]:

@@ -26,6 +26,8 @@ OWN_NAMES = frozenset(
         "DARKCHANNEL_OFFLINE",
         "DARKCHANNEL_SPEECH_KEY",
         "DARKCHANNEL_SPEECH_QUEUE",
+        "DARKCHANNEL_WEBHOOK_PRIVATE",
+        "DARKCHANNEL_WEBHOOK_SECRET",
         "DARKCHANNEL_WORKERS",
     }
 )
@@ -86,6 +88,8 @@ class HttpSettings:
         grace_seconds: what SIGTERM leaves the work under way.
         queue: chunks that may wait in a speech service; beyond it 503.
         speech_key: the API key to show to speech services elsewhere.
+        webhook_secret: what webhooks are signed with; None means that there are none.
+        webhook_private: let webhooks go to private, loopback and link-local addresses.
     """
 
     keys_file: Path = Path("api-keys")
@@ -93,6 +97,8 @@ class HttpSettings:
     grace_seconds: float = 30.0
     queue: int = 64
     speech_key: str | None = field(default=None, repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
+    webhook_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +180,18 @@ def _http(env: Mapping[str, str], data_dir: Path) -> HttpSettings:
         grace_seconds=_number(env, "DARKCHANNEL_API_GRACE_SECONDS", usual.grace_seconds),
         queue=_positive_int(env, "DARKCHANNEL_SPEECH_QUEUE") or usual.queue,
         speech_key=env.get("DARKCHANNEL_SPEECH_KEY"),
+        webhook_secret=_secret(env, "DARKCHANNEL_WEBHOOK_SECRET"),
+        webhook_private=_flag(env, "DARKCHANNEL_WEBHOOK_PRIVATE"),
     )
+
+
+def _secret(env: Mapping[str, str], name: str) -> str | None:
+    value = env.get(name)
+    if value is not None and len(value) < 16:
+        raise SettingError(
+            f"{name} is too short to be a secret", remedy="give it 16 characters or more"
+        )
+    return value
 
 
 def _store(env: Mapping[str, str], buckets: Buckets) -> StoreConfig:

@@ -9,6 +9,7 @@ import pytest
 
 from darkchannel.config import StoreConfig
 from darkchannel.storage import MinIOClient
+from tests.api.jobs_api import running_jobs
 from tests.api.running import Running
 from tests.api.speakers import running_speech
 
@@ -29,3 +30,9 @@ def speech(client: MinIOClient, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 def job_id() -> str:
     return f"job-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def jobs(client: MinIOClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running_jobs(client, tmp_path_factory.mktemp("jobs")) as running:
+        yield running

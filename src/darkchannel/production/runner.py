@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future as Running
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -40,6 +40,23 @@ FULL_SCAN_EVERY = 30
 resumed one and died."""
 
 _TEND_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class JobsParts:
+    """The parts a jobs API needs, put together by the composition root.
+
+    Attributes:
+        production: for requests: its client gives up soon.
+        runner_production: for runs: its client is patient.
+        pool: speech workers for all jobs.
+        fetch: gets the engine's weights where they are missing.
+    """
+
+    production: Production
+    runner_production: Production
+    pool: SharedPool
+    fetch: Callable[[], object] = lambda: None
 
 
 class JobRunner:
@@ -140,6 +157,8 @@ class JobRunner:
             except DarkChannelError:
                 continue  # deleted meanwhile, damaged, or not a job's folder
             seen[job_id] = metadata["status"]
+            if owes_webhook(metadata):
+                self._on_end(metadata)
             if waits(metadata) and live_lease(metadata, now) is None:
                 self.submit(job_id)
         self._ended = {
@@ -234,6 +253,12 @@ def waits(metadata: Mapping[str, Any]) -> bool:
     if metadata.get("runner") != RUNNER or JobStatus(metadata["status"]).final:
         return False
     return metadata.get("render") != "external" or bool(metadata.get("merge_requested"))
+
+
+def owes_webhook(metadata: Mapping[str, Any]) -> bool:
+    """Whether somebody is still to be told how a job ended."""
+    ended = metadata["status"] in {JobStatus.COMPLETED, JobStatus.FAILED}
+    return ended and bool(metadata.get("webhook_url")) and metadata.get("webhook") is None
 
 
 class _StoppingError(Exception):
