@@ -181,7 +181,7 @@ def test_bad_paths(jobs: Running, path: str, status: int) -> None:
 
 def test_odd_texts(jobs: Running, job_id: str) -> None:
     """NULs, a megabyte without a sentence, a zip: a book or a 422, never a 5xx."""
-    for text in ("Um\x00dois.", "a" * 1_000_000, "\x00", "Fim. " * 200_000):
+    for text in ("Um\x00dois.", "a" * 1_000_000, "\x00", "Fim. " * 10_000):
         answer = jobs.client.post("/v1/plan", json={"text": text})
         assert answer.status_code in {200, 422}, answer.text[:500]
     bomb = b"PK\x03\x04" + bytes(range(256)) * 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Header, Path, Query, Request, Response
@@ -12,6 +13,7 @@ from darkchannel.api.application import Service, new_app
 from darkchannel.api.job_bodies import MAX_BODY_BYTES, body_schema, read_body
 from darkchannel.api.job_events import Streams
 from darkchannel.api.jobs_models import (
+    JOB_ID,
     JobAnswer,
     JobRequest,
     JobsAnswer,
@@ -31,7 +33,7 @@ from darkchannel.storage.client import MAX_LINK_SECONDS
 _DESCRIPTION = """Takes texts and makes them audiobooks: jobs run behind this service, survive it,
 and share its speech workers fairly."""
 
-JobId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+JobId = Annotated[str, Path(pattern=JOB_ID)]
 MAX_PAGE = 100
 
 
@@ -89,12 +91,16 @@ def _plan_routes(jobs: JobsService) -> APIRouter:
     @router.post(
         "/v1/plan",
         summary="What would be said; renders and keeps nothing",
+        response_model=PlanAnswer,
         responses=documented(400, 415, 422),
         openapi_extra=body_schema(PlanRequest),
     )
-    async def plan(request: Request) -> PlanAnswer:
+    async def plan(request: Request) -> Response:
         _, sent = await read_body(request, PlanRequest)
-        return PlanAnswer.of(await jobs.plan(sent))
+        found = await jobs.plan(sent)
+        # A book's plan is large: writing it here would hold up everybody else.
+        data = await asyncio.to_thread(lambda: PlanAnswer.of(found).model_dump_json())
+        return Response(data, media_type="application/json")
 
     return router
 

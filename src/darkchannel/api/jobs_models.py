@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from darkchannel.api.speech_models import Language, Name, Speed, Strict
 from darkchannel.models import JobStatus, Plan
@@ -100,8 +100,8 @@ class JobAnswer(BaseModel):
     completed_at: str | None = None
     chapter_title: str
     revision: int = Field(description="Grows with every change.")
-    chunks_total: int
-    chunks_completed: int
+    chunks_total: int = 0
+    chunks_completed: int = 0
     fraction: float = Field(description="Chunks rendered, 0 to 1.")
     engine: str | None = None
     voice: str | None = None
@@ -164,8 +164,6 @@ class RegisteredAnswer(BaseModel):
 class PlannedChunk(BaseModel):
     """A chunk of a plan."""
 
-    model_config = ConfigDict(extra="ignore")
-
     index: int
     text: str
     spoken: str
@@ -204,5 +202,27 @@ class PlanAnswer(BaseModel):
     @classmethod
     def of(cls, plan: Plan) -> Self:
         """From a plan."""
-        raw = plan.to_dict()
-        return cls(**{name: raw[name] for name in cls.model_fields if name in raw})
+        chunks = [
+            PlannedChunk(
+                index=chunk.index,
+                text=chunk.text,
+                spoken=chunk.spoken,
+                voice=chunk.voice,
+                language=chunk.language,
+                speed=chunk.speed,
+                span=(chunk.span[0], chunk.span[1]),
+                pause_after_seconds=chunk.pause_after,
+                digest=chunk.digest,
+            )
+            for chunk in plan.chunks
+        ]
+        return cls(
+            title=plan.title,
+            chunks=chunks,
+            warnings=[PlanWarning(line=one.line, message=one.message) for one in plan.warnings],
+            unspoken=[
+                UnspokenSpan(span=(one.span[0], one.span[1]), reason=one.reason)
+                for one in plan.unspoken
+            ],
+            estimated_seconds=plan.estimated_seconds,
+        )
