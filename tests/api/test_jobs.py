@@ -14,6 +14,7 @@ from darkchannel.storage import JobManager, MinIOClient
 from tests.api.jobs_api import await_job, events_of, running_jobs, text_of
 from tests.api.running import Running
 from tests.api.speakers import Gate
+from tests.storage.proxy import proxied
 
 
 def test_a_text_becomes_a_book(jobs: Running, client: MinIOClient, job_id: str) -> None:
@@ -199,3 +200,32 @@ def test_nothing_is_unpacked(jobs: Running) -> None:
     assert plain.status_code == 415
     large = jobs.client.post("/v1/jobs", content=b" " * 17 * 2**20)
     assert large.status_code == 413
+
+
+def test_a_store_that_goes_away_comes_back(
+    client: MinIOClient, job_id: str, tmp_path: Path
+) -> None:
+    """Meanwhile 503 with Retry-After; then the job under way is completed without a restart."""
+    gate = Gate(free=1)
+    with (
+        proxied(client.config) as (config, faults),
+        running_jobs(MinIOClient(config), tmp_path, make_engine=gate) as jobs,
+    ):
+        jobs.client.post("/v1/jobs", json={"text": text_of(job_id, 4), "job_id": job_id})
+        gate.await_begun(3)
+        faults.swallow_answers = 10**6
+        gate.opened.set()
+        body = {"text": text_of(job_id), "job_id": f"{job_id}-new"}
+        for refused in (
+            jobs.client.get(f"/v1/jobs/{job_id}"),
+            jobs.client.get("/v1/jobs"),
+            jobs.client.post("/v1/jobs", json=body),
+        ):
+            assert refused.status_code == 503, refused.text
+            assert refused.headers["Retry-After"]
+        assert jobs.client.get("/readyz").status_code == 503
+        assert jobs.client.get("/healthz").status_code == 200
+        faults.swallow_answers = 0
+        assert await_job(jobs, job_id)["chunks_completed"] == 4
+        assert jobs.client.post("/v1/jobs", json=body).status_code == 202
+        await_job(jobs, f"{job_id}-new")

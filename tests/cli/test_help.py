@@ -24,6 +24,7 @@ COMMANDS = [
     "jobs delete",
     "models fetch",
     "models list",
+    "serve api",
     "serve speech",
     "keys add",
     "keys list",

@@ -66,10 +66,12 @@ def survive(start: Start, data_dir: Path, folder: Path, *, books: int, kills: in
                     takes.setdefault(info.key, info.last_modified)
             process, client = listening(start, port)
         deadline = time.monotonic() + 300
-        while any(job["status"] != "completed" for job in (found := all_of(client)).values()):
+        found = all_of(client)
+        while [job for job in found.values() if job["status"] != "completed"]:
             assert time.monotonic() < deadline, found
             assert not [job for job in found.values() if job["status"] == "failed"], found
             time.sleep(0.5)
+            found = all_of(client)
         process.terminate()
         assert process.wait(30) == 0
         process.communicate()
