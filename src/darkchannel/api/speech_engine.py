@@ -20,8 +20,10 @@ from darkchannel.audio.wav import to_pcm
 from darkchannel.models import Chunk, Pronunciation, Utterance
 from darkchannel.production.speaking import speak
 from darkchannel.speech.engine import Engine
+from darkchannel.storage.keys import MAX_CHUNKS
 
 MOST_UTTERANCES = 500
+_UTTERANCES = "Each with `spoken`, `language` and `pronunciations`, as `plan.json` has them."
 
 
 class PronunciationFacts(Strict):
@@ -48,7 +50,9 @@ class UtteranceFacts(Strict):
 class TokensRequest(Strict):
     """Utterances to be counted."""
 
-    utterances: list[UtteranceFacts] = Field(min_length=1, max_length=MOST_UTTERANCES)
+    utterances: list[UtteranceFacts] = Field(
+        min_length=1, max_length=MOST_UTTERANCES, description=_UTTERANCES
+    )
 
 
 class TokensAnswer(BaseModel):
@@ -60,8 +64,10 @@ class TokensAnswer(BaseModel):
 class EngineChunkRequest(Strict):
     """A chunk as a plan has it."""
 
-    index: int = Field(ge=1, le=2**31)
-    utterances: list[UtteranceFacts] = Field(min_length=1, max_length=MOST_UTTERANCES)
+    index: int = Field(ge=1, le=MAX_CHUNKS, description="Of the chunk; errors name it.")
+    utterances: list[UtteranceFacts] = Field(
+        min_length=1, max_length=MOST_UTTERANCES, description=_UTTERANCES
+    )
     voice: Name
     language: Language
     speed: float = Field(allow_inf_nan=False, description="0.5 to 2.")
