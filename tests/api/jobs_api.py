@@ -31,7 +31,7 @@ def running_jobs(
     pool = SharedPool(make_pool, 2)
     production = Production(client.config, client, JobManager(client), make_engine, make_pool)
     try:
-        app = jobs_app(service, JobsParts(production, production, pool))
+        app = jobs_app(service, JobsParts("tone", production, production, pool))
         with running_app(app, service) as running:
             yield running
     finally:

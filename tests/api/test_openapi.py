@@ -30,6 +30,9 @@ PATHS = [
     ("GET", "/metrics"),
     ("POST", "/synthesize-to-s3"),
     ("POST", "/v1/audio/speech"),
+    ("GET", "/engine"),
+    ("POST", "/engine/tokens"),
+    ("POST", "/engine/speech"),
 ]
 
 

@@ -113,7 +113,7 @@ def test_the_end_of_jobs_is_told(
     client: MinIOClient, tmp_path: Path, job_id: str, target: Target
 ) -> None:
     """Once for each job, signed, through the API; and the job says that it was."""
-    http = {"webhook_secret": SECRET, "webhook_private": True}
+    http: dict[str, Any] = {"webhook_secret": SECRET, "webhook_private": True}
     with running_jobs(client, tmp_path, **http) as jobs:
         body = {"text": text_of(job_id), "job_id": job_id, "webhook_url": target.url}
         answer = jobs.client.post("/v1/jobs", json=body)

@@ -92,8 +92,8 @@ def survive(start: Start, data_dir: Path, folder: Path, *, books: int, kills: in
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_kills(start: Start, data_dir: Path, tmp_path: Path) -> None:
-    """Three books, two kills: complete, each chunk once, none rendered twice."""
-    survive(start, data_dir, tmp_path, books=3, kills=2)
+    """Two books, two kills: complete, each chunk once, none rendered twice."""
+    survive(start, data_dir, tmp_path, books=2, kills=2)
 
 
 @pytest.mark.acceptance

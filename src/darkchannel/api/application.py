@@ -120,6 +120,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             answers = operation["responses"]
+            if "requestBody" in operation:  # that cannot even be decoded
+                answers |= _by_name(400)
             if "422" in answers:
                 answers |= _by_name(422)
             if path not in OPEN_PATHS:

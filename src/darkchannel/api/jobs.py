@@ -25,6 +25,7 @@ from darkchannel.api.jobs_models import (
 )
 from darkchannel.api.jobs_service import JobsService
 from darkchannel.api.problems import documented
+from darkchannel.api.speech_engine import voice_answers
 from darkchannel.api.speech_models import ReadyAnswer, VoiceAnswer
 from darkchannel.models import JobStatus
 from darkchannel.production.runner import JobsParts
@@ -68,19 +69,11 @@ def _state_routes(jobs: JobsService) -> APIRouter:
     )
     async def readyz() -> ReadyAnswer:
         await jobs.check_ready()
-        return ReadyAnswer(engine=jobs.engine.name)
+        return ReadyAnswer(engine=jobs.parts.engine)
 
     @router.get("/v1/voices", summary="The engine's voices")
     async def voices() -> list[VoiceAnswer]:
-        engine = jobs.engine
-        return [
-            VoiceAnswer(
-                name=voice.name,
-                language=voice.language,
-                default=engine.resolve_voice(None, voice.language) == voice.name,
-            )
-            for voice in engine.voices
-        ]
+        return await asyncio.to_thread(voice_answers, jobs.engine)
 
     return router
 

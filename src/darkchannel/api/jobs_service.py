@@ -221,7 +221,7 @@ class JobsService:
     def _create(
         self, wanted: JobRequest, sent: Sent, job_id: str, plan: Plan
     ) -> tuple[Metadata, bool]:
-        request = sent.request(self.engine.name, job_id, wanted.use_cache)
+        request = sent.request(self.parts.engine, job_id, wanted.use_cache)
         before = self._look(job_id)
         fields: dict[str, Any] = {
             "runner": RUNNER,
@@ -252,11 +252,11 @@ class JobsService:
         return self.jobs.get_job_metadata(job_id), before is None
 
     def _engine_name(self, asked: str | None) -> str:
-        if asked not in {None, self.engine.name}:
+        if asked not in {None, self.parts.engine, self.engine.name}:
             raise SettingError(
                 f"this service has no engine {asked!r}", remedy=f"choose {self.engine.name}"
             )
-        return self.engine.name
+        return self.parts.engine
 
     def _job_id_of(self, key: str | None) -> str:
         if key is None:

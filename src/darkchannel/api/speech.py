@@ -10,6 +10,7 @@ from darkchannel.api.metrics import ChunkResult
 from darkchannel.api.problems import documented
 from darkchannel.api.speaker import Speaker
 from darkchannel.api.speech_audio import audio_routes
+from darkchannel.api.speech_engine import engine_routes, voice_answers
 from darkchannel.api.speech_models import ChunkAnswer, ChunkRequest, ReadyAnswer, VoiceAnswer
 from darkchannel.api.turns import ClientLeftError
 from darkchannel.production.request import RenderOptions
@@ -45,6 +46,7 @@ def speech_app(service: Service, parts: SpeechParts) -> FastAPI:
     app.include_router(_state_routes(speaker))
     app.include_router(_chunk_routes(speaker))
     app.include_router(audio_routes(speaker))
+    app.include_router(engine_routes(speaker))
 
     @app.exception_handler(ClientLeftError)
     async def left(_request: Request, _error: Exception) -> Response:
@@ -67,15 +69,7 @@ def _state_routes(speaker: Speaker) -> APIRouter:
 
     @router.get("/voices", summary="The engine's voices")
     async def voices() -> list[VoiceAnswer]:
-        engine = speaker.engine
-        return [
-            VoiceAnswer(
-                name=voice.name,
-                language=voice.language,
-                default=engine.resolve_voice(None, voice.language) == voice.name,
-            )
-            for voice in engine.voices
-        ]
+        return voice_answers(speaker.engine)
 
     return router
 

@@ -72,11 +72,19 @@ class SpeechRequest(BaseModel):
     model_config = ConfigDict(strict=True)
 
     model: Name = Field(description="The engine's name; `tts-1` and the like mean it too.")
-    input: str = Field(min_length=1, max_length=MOST_INPUT_CHARACTERS)
+    input: str = Field(
+        min_length=1,
+        max_length=MOST_INPUT_CHARACTERS,
+        description="Text or SSML, of any number of paragraphs.",
+    )
     voice: Name = Field(description="One of `/voices`; `alloy` and the like are not here.")
     speed: Speed = 1.0
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
-    stream_format: Literal["audio"] = "audio"
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
+        default="mp3", description="What the audio comes as."
+    )
+    stream_format: Literal["audio"] = Field(
+        default="audio", description="Audio as it is; no server-sent events."
+    )
     language: Language | None = Field(default=None, description="The voice's own if not given.")
     instructions: Literal[""] | None = Field(
         default=None, description="No engine here follows any."

@@ -96,11 +96,13 @@ class Turns:
         """
         for _ in range(_ATTEMPTS):
             await (self._turn() if request is None else self._turn_unless_left(request))
-            executor = self._workers()
             try:
+                executor = self._workers()
                 future = executor.submit(call, *args)
-            except BrokenExecutor:
+            except BaseException as error:
                 self._free.release()
+                if not isinstance(error, BrokenExecutor):
+                    raise
                 self._replace(executor)
                 continue
             self._release_after(future)

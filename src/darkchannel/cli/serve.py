@@ -34,7 +34,7 @@ def speech(engine: str, host: str, port: int, workers: int | None) -> None:
     from darkchannel.api.application import Service
     from darkchannel.api.serving import serve as run
     from darkchannel.api.speech import speech_app
-    from darkchannel.composition import open_speech
+    from darkchannel.services import open_speech
 
     settings = Settings.from_environment()
     service = Service.from_settings(settings)
@@ -62,7 +62,7 @@ def api(engine: str, host: str, port: int, workers: int | None) -> None:
     from darkchannel.api.application import Service
     from darkchannel.api.jobs import jobs_app
     from darkchannel.api.serving import serve as run
-    from darkchannel.composition import open_jobs_api
+    from darkchannel.services import open_jobs_api
 
     settings = Settings.from_environment()
     service = Service.from_settings(settings)

@@ -19,6 +19,7 @@ from darkchannel.errors import (
     JobNotFoundError,
     LeaseLostError,
     StoreUnavailableError,
+    UnavailableError,
 )
 from darkchannel.models import JobStatus
 from darkchannel.production.pipeline import Production
@@ -47,12 +48,14 @@ class JobsParts:
     """The parts a jobs API needs, put together by the composition root.
 
     Attributes:
+        engine: what it was asked for as: its name, or addresses of speech services.
         production: for requests: its client gives up soon.
         runner_production: for runs: its client is patient.
         pool: speech workers for all jobs.
         fetch: gets the engine's weights where they are missing.
     """
 
+    engine: str
     production: Production
     runner_production: Production
     pool: SharedPool
@@ -192,7 +195,7 @@ class JobRunner:
             LOG.info("job %s waits for the next start", job_id)
         except (JobBusyError, JobCancelledError, JobNotFoundError, LeaseLostError) as error:
             LOG.info("%s", error.message)
-        except StoreUnavailableError as error:
+        except UnavailableError as error:
             LOG.warning("job %s is left for later: %s", job_id, error.message)
         except DarkChannelError as error:
             LOG.warning("job %s failed: %s", job_id, error.message)
