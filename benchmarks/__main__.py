@@ -5,10 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import correction, interrupt, kokoro, long_book, overhead, peer, store, ten_jobs
+from benchmarks import (
+    api_jobs,
+    correction,
+    interrupt,
+    kokoro,
+    long_book,
+    overhead,
+    peer,
+    store,
+    ten_jobs,
+)
 from benchmarks.table import machine, print_table
 
 BENCHMARKS = {
+    "api-jobs": api_jobs.run,
     "correction": correction.run,
     "ten-jobs": ten_jobs.run,
     "interrupt": interrupt.run,
