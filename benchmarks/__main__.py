@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import correction, interrupt, kokoro, long_book, overhead, peer, store, ten_jobs
+from benchmarks import (
+    correction,
+    interrupt,
+    kokoro,
+    long_book,
+    overhead,
+    peer,
+    speech_service,
+    store,
+    ten_jobs,
+)
 from benchmarks.table import machine, print_table
 
 BENCHMARKS = {
@@ -16,6 +26,7 @@ BENCHMARKS = {
     "long-book": long_book.run,
     "overhead": overhead.run,
     "peer": peer.run,
+    "speech-service": speech_service.run,
     "store": store.run,
 }
 
