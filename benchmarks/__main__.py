@@ -13,6 +13,7 @@ from benchmarks import (
     long_book,
     overhead,
     peer,
+    speech_service,
     store,
     ten_jobs,
 )
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "long-book": long_book.run,
     "overhead": overhead.run,
     "peer": peer.run,
+    "speech-service": speech_service.run,
     "store": store.run,
 }
 

@@ -54,7 +54,6 @@ def test_answers_are_those_documented(speech: Running, method: str, path: str, m
     schema = schemathesis.openapi.from_url(f"{speech.url}/openapi.json")
     operation = schema[path][method]
     kind = schemathesis.GenerationMode(mode)
-    checks = [*CHECKS, negative_data_rejection] if mode == "negative" else CHECKS
 
     @settings(
         max_examples=25 if method == "POST" else 3,
@@ -65,6 +64,11 @@ def test_answers_are_those_documented(speech: Running, method: str, path: str, m
     )
     @given(case=operation.as_strategy(generation_mode=kind))
     def answers(case: Any) -> None:
-        case.call_and_validate(base_url=speech.url, checks=checks, timeout=20)
+        answer = case.call(base_url=speech.url, timeout=20)
+        # schemathesis does not count "too large" among the ways to reject what is not valid.
+        rejected = (
+            [negative_data_rejection] if mode == "negative" and answer.status_code != 413 else []
+        )
+        case.validate_response(answer, checks=[*CHECKS, *rejected])
 
     answers()
