@@ -197,6 +197,9 @@ class JobsService:
         require_outside(job)
         if job["status"] == JobStatus.COMPLETED:
             return job
+        if job.get("merge_requested") and not JobStatus(job["status"]).final:
+            self.runner.submit(job_id)  # asked for before: it may be under way
+            return job
         plan = self._plan(job_id, job.get("plan_sha256", ""))
         require_all(plan.chunks, find_takes(self.client, self.jobs.bucket, job_id, plan.chunks))
         job = self.jobs.update_job_status(
