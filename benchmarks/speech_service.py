@@ -22,7 +22,7 @@ from benchmarks.kokoro_material import LONG
 from benchmarks.table import Row
 from darkchannel.composition import engine_spec, fetch_weights
 from darkchannel.config import Buckets, Settings, StoreConfig
-from darkchannel.production.pool import speech_workers
+from darkchannel.production.pool import default_workers, speech_workers
 from darkchannel.production.request import RenderOptions
 from darkchannel.production.speaking import plan_chunk, speak
 from darkchannel.storage import MinIOClient
@@ -54,7 +54,8 @@ def _overhead(store: StoreConfig, pairs: int) -> Row:
     """The same chunk, spoken by a worker alone and by the service, one after the other."""
     settings = Settings.from_environment()
     fetch_weights(settings, "kokoro")
-    spec = engine_spec("kokoro", settings)
+    # One worker has all cores to itself, in the service as here.
+    spec = engine_spec("kokoro", settings, threads=default_workers())
     chunk = plan_chunk(LONG, 1, RenderOptions(), spec())
     ratios = []
     with (

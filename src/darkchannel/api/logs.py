@@ -90,5 +90,7 @@ def configure(stream: IO[str] | None = None, level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = name != "uvicorn.access"  # requests are logged by our own middleware
-    # It logs every request it makes, with the whole address.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # The one logs every request it makes, with the whole address; the other each step of its own
+    # beginning and end, which ours say in a line each.
+    for name in ("httpx", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.WARNING)
