@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 from benchmarks.table import Row
 from benchmarks.texts import EXAMPLE
-from darkchannel.composition import open_store
 from darkchannel.config import Settings
 
 JOBS = 10
@@ -29,16 +31,12 @@ MOST_P99_SECONDS = 0.1
 
 def run() -> list[Row]:
     """Measure with tones, where bookkeeping is all there is, and with the real voice."""
-    rows: list[Row] = []
-    with open_store(Settings.from_environment()):
-        for engine, chunks in CHUNKS.items():
-            rows += measure(engine, chunks)
-    return rows
+    return [row for engine, chunks in CHUNKS.items() for row in measure(engine, chunks)]
 
 
 def measure(engine: str, chunks: int) -> list[Row]:
     """Ten jobs of so many chunks each, and one job of them all."""
-    with _api(engine) as port:
+    with _folder() as folder, _api(engine, folder) as port:
         api = _Api(port)
         first = api.book(1)
         api.finish([first])  # the voice is loaded, and there is something to link to
@@ -140,10 +138,27 @@ class _Api:
 
 
 @contextmanager
-def _api(engine: str) -> Iterator[int]:
+def _folder() -> Iterator[Path]:
+    """A data directory with the usual weights and a store of its own.
+
+    An API goes on with whatever jobs it finds, such as those of a benchmark that was stopped.
+    """
+    usual = Settings.from_environment().data_dir
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "models").symlink_to(usual / "models")
+        yield Path(name)
+
+
+@contextmanager
+def _api(engine: str, folder: Path) -> Iterator[int]:
     """A jobs API that is ready, on a port of its own."""
     command = [sys.executable, "-m", "darkchannel", "serve", "api", "--engine", engine]
-    process = subprocess.Popen([*command, "--port", "0"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DARKCHANNEL_DATA_DIR": str(folder)},
+    )
     try:
         port = None
         for line in process.stderr or ():
