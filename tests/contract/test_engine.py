@@ -14,10 +14,12 @@ from darkchannel.models import Utterance
 from darkchannel.speech.engine import Engine, Speech
 from darkchannel.speech.tone import ToneEngine
 from tests.speech.material import chunk_of, utterance
+from tests.speech.openvoice.seeded import small_openvoice
 from tests.speech.real_kokoro import real_kokoro
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     "tone": ToneEngine,
+    "openvoice": small_openvoice,
     "kokoro": real_kokoro,
     "kokoro on onnxruntime": partial(real_kokoro, "onnxruntime"),
 }
@@ -29,6 +31,7 @@ LONGER = "Ninguém respondeu, e o vento levou a voz dela pela rua abaixo."
 @pytest.fixture(
     params=[
         "tone",
+        "openvoice",
         pytest.param("kokoro", marks=pytest.mark.slow),
         # What it shares with the other runtime is shown by that one in `make test`.
         pytest.param("kokoro on onnxruntime", marks=pytest.mark.acceptance),
