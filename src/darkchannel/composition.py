@@ -6,22 +6,25 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkchannel.config import Settings, StoreConfig
+from darkchannel.config import Buckets, Settings, StoreConfig
 from darkchannel.errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from darkchannel.production.pipeline import Production
     from darkchannel.production.progress import OnProgress
+    from darkchannel.production.references import References
     from darkchannel.production.request import RenderResult
     from darkchannel.speech.engine import Engine
+    from darkchannel.speech.openvoice.converter import Converter
+    from darkchannel.speech.openvoice.voice import ClonedVoice
     from darkchannel.speech.weights import FetchProgress, Installed, Manifest
     from darkchannel.storage import JobManager, MinIOClient
 
-ENGINES = ("kokoro", "tone")
+ENGINES = ("kokoro", "openvoice", "tone")
 MAX_INPUT_BYTES = 64 * 1024 * 1024
 """Ten times the longest novels; a bound so that a wrong file name cannot fill the memory."""
 
@@ -36,6 +39,7 @@ class EngineSpec:
         threads: a worker's share of the cores.
         offline: never fetch weights.
         runtime: what computes the Kokoro voice; None means the default.
+        voices: cloned ones, of the engine ``openvoice``; see :func:`with_voices`.
     """
 
     name: str
@@ -43,6 +47,7 @@ class EngineSpec:
     threads: int = 1
     offline: bool = False
     runtime: str | None = None
+    voices: tuple[ClonedVoice, ...] = ()
 
     def __call__(self) -> Engine:
         """Build it."""
@@ -52,9 +57,20 @@ class EngineSpec:
             return ToneEngine()
         from darkchannel.speech.kokoro.engine import KokoroEngine
 
-        return KokoroEngine(
+        kokoro = KokoroEngine(
             self.data_dir, runtime=self.runtime, threads=self.threads, offline=self.offline
         )
+        if self.name == "kokoro":
+            return kokoro
+        from darkchannel.speech.openvoice.engine import OpenVoiceEngine
+
+        folder = openvoice_folder(self.data_dir)
+        return OpenVoiceEngine(kokoro, folder, self.voices, threads=self.threads)
+
+
+def openvoice_folder(data_dir: Path) -> Path:
+    """Where the exported converter belongs, and the checkpoint it is made from."""
+    return data_dir / "models" / "openvoice"
 
 
 def engine_spec(name: str, settings: Settings, *, threads: int = 1) -> EngineSpec:
@@ -66,6 +82,52 @@ def engine_spec(name: str, settings: Settings, *, threads: int = 1) -> EngineSpe
     if name not in ENGINES:
         raise SettingError(f"unknown engine {name!r}", remedy=f"choose one of {', '.join(ENGINES)}")
     return EngineSpec(name, settings.data_dir, threads, settings.offline, settings.kokoro_runtime)
+
+
+def with_voices(spec: EngineSpec, client: MinIOClient, buckets: Buckets) -> EngineSpec:
+    """The same engine with the cloned voices of a store, if it is one that has any.
+
+    Raises:
+        EngineUnavailableError: the converter was not exported.
+    """
+    if spec.name != "openvoice":
+        return spec
+    voices, _problems = references(spec.data_dir, client, buckets).read()
+    return replace(spec, voices=tuple(voices))
+
+
+def references(data_dir: Path, client: MinIOClient, buckets: Buckets) -> References:
+    """The reference voices of a store."""
+    from darkchannel.production.references import References
+
+    def converter() -> Converter:
+        from darkchannel.speech.openvoice.converter import Converter
+
+        return Converter(openvoice_folder(data_dir))
+
+    base = EngineSpec("kokoro", data_dir)
+    return References(client, buckets.refs, converter, base)
+
+
+@contextmanager
+def open_references(settings: Settings) -> Iterator[References]:
+    """The reference voices of the store of these settings."""
+    with open_jobs(settings) as (client, _jobs):
+        yield references(settings.data_dir, client, settings.buckets)
+
+
+def speaker(name: str, settings: Settings) -> Engine:
+    """An engine to plan with and to list voices of; its cloned voices come from the store.
+
+    Raises:
+        SettingError: there is none of that name.
+        StoreUnavailableError, EngineUnavailableError: cloned voices cannot be read.
+    """
+    spec = engine_spec(name, settings)
+    if name == "openvoice":
+        with open_jobs(settings) as (client, _jobs):
+            spec = with_voices(spec, client, settings.buckets)
+    return spec()
 
 
 def fetch_weights(
@@ -100,6 +162,10 @@ def fetch_weights(
         if _is_prepared_runtime(settings):
             digest = manifest.files[0].sha256
             prepare(folder / WEIGHTS, digest, settings.data_dir, on_progress=preparing)
+    if engine == "openvoice":
+        from darkchannel.speech.openvoice.converter import read_description
+
+        read_description(openvoice_folder(settings.data_dir))
 
 
 def verify_weights(settings: Settings, engine: str) -> list[str]:
@@ -111,6 +177,11 @@ def verify_weights(settings: Settings, engine: str) -> list[str]:
     bad = [name for manifest in manifests for name in verify(manifest, settings.data_dir)]
     if manifests and _is_prepared_runtime(settings):
         bad += preparation.verify(settings.data_dir)
+    if engine == "openvoice":
+        from darkchannel.speech.openvoice.converter import damaged, is_exported
+
+        folder = openvoice_folder(settings.data_dir)
+        bad += damaged(folder) if is_exported(folder) else []
     return bad
 
 
@@ -124,17 +195,14 @@ def installed_weights(settings: Settings) -> list[Installed]:
     """What is there of the weights of each engine that has any."""
     from darkchannel.speech.weights import installed
 
-    return [
-        installed(manifest, settings.data_dir)
-        for engine in ENGINES
-        for manifest in _manifests(engine)
-    ]
+    manifests = dict.fromkeys(manifest for name in ENGINES for manifest in _manifests(name))
+    return [installed(manifest, settings.data_dir) for manifest in manifests]
 
 
 def _manifests(engine: str) -> list[Manifest]:
     from darkchannel.speech.kokoro.weights import KOKORO
 
-    return [KOKORO] if engine == "kokoro" else []
+    return [KOKORO] if engine in {"kokoro", "openvoice"} else []
 
 
 @contextmanager
@@ -232,7 +300,7 @@ def open_production(
             store=config,
             client=client,
             jobs=JobManager(client),
-            make_engine=spec,
+            make_engine=with_voices(spec, client, config.buckets),
             pool=functools.partial(speech_workers, count),
             keep_store=_keeper(settings),
         )

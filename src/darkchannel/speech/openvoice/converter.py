@@ -94,6 +94,11 @@ def read_description(folder: Path) -> Description:
     return found
 
 
+def is_exported(folder: Path) -> bool:
+    """Whether a model was exported to the folder, be it whole or not."""
+    return (folder / DESCRIPTION).is_file()
+
+
 def damaged(folder: Path) -> list[str]:
     """Names of graphs whose bytes are not those that were exported.
 
