@@ -22,6 +22,7 @@ from darkchannel.errors import (
     NotFoundError,
 )
 from darkchannel.models import Chunk, JobStatus, Plan, Take
+from darkchannel.production.cloned import disclosure, sounds_of
 from darkchannel.production.gate import find_broken_takes, read_takes
 from darkchannel.production.patience import patiently
 from darkchannel.production.planning import plan_text
@@ -92,7 +93,7 @@ class Production:
             plan = plan_text(
                 request.data, request.options, engine, ssml=_ssml(request.input_format)
             )
-            job_id = request.resolve_job_id(engine.fingerprint)
+            job_id = request.resolve_job_id(sounds_of(plan))
         finally:
             engine.close()
         options = request.options
@@ -370,6 +371,7 @@ class _Run:
             read,
             directory,
             title=metadata["chapter_title"],
+            comment=disclosure(self.plan),
             preset=get_preset(metadata["options"]["preset"]),
             on_progress=advance,
         )

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+_FULL_NAME = re.compile(r"(.+)@[0-9a-f]{10}")
+
+
+def short_name(voice: str) -> str | None:
+    """The name in a cloned voice's full name; None if the voice is no cloned one."""
+    found = _FULL_NAME.fullmatch(voice)
+    return found[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)
