@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import correction, interrupt, kokoro, long_book, overhead, peer, store, ten_jobs
+from benchmarks import (
+    correction,
+    interrupt,
+    kokoro,
+    long_book,
+    openvoice,
+    overhead,
+    peer,
+    store,
+    ten_jobs,
+)
 from benchmarks.table import machine, print_table
 
 BENCHMARKS = {
@@ -14,6 +24,7 @@ BENCHMARKS = {
     "interrupt": interrupt.run,
     "kokoro": kokoro.run,
     "long-book": long_book.run,
+    "openvoice": openvoice.run,
     "overhead": overhead.run,
     "peer": peer.run,
     "store": store.run,

@@ -94,11 +94,15 @@ def export(engine: str, checkpoint: Path | None, config: Path | None) -> None:
 @models.command("list")
 def list_models() -> None:
     """List the weights on this machine, and what is missing."""
-    from darkchannel.composition import installed_weights
+    from darkchannel.composition import installed_weights, openvoice_folder
+    from darkchannel.speech.openvoice.converter import is_exported
 
-    for model in installed_weights(Settings.from_environment()):
+    settings = Settings.from_environment()
+    for model in installed_weights(settings):
         state = f"{len(model.missing)} files missing" if model.missing else "complete"
         click.echo(f"{model.folder.name}  {state}  {model.total_bytes / 1e6:.0f} MB")
         click.echo(f"  {model.folder}")
         for name in model.missing[:5]:
             click.echo(f"  missing {name}")
+    folder = openvoice_folder(settings.data_dir)
+    click.echo(f"openvoice  {'exported' if is_exported(folder) else 'not exported'}\n  {folder}")

@@ -39,9 +39,10 @@ def voices(
     if as_json:
         print_json([voice._asdict() for voice in chosen])
         return
+    width = max([12, *(len(voice.name) for voice in chosen)]) + 2
     for voice in chosen:
         default = speaks.resolve_voice(None, voice.language) == voice.name
-        click.echo(f"{voice.name:<14}{voice.language}{'  (default)' if default else ''}")
+        click.echo(f"{voice.name:<{width}}{voice.language}{'  (default)' if default else ''}")
     if sample:
         _render_samples(context.obj, settings, engine, [voice.name for voice in chosen])
 

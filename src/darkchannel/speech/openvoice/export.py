@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,9 @@ def write_graphs(model: Any, bins: int, sizes: dict[str, Any], folder: Path) -> 
     embedding = torch.zeros(1, sizes["gin_channels"], 1)
     spectrogram = torch.ones(1, bins, frames)
     noise = torch.zeros(1, sizes["inter_channels"], frames)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # Of tracing: sizes taken as constants are those of the batch, which is always one.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             model.ref_enc,
             (spectrogram.transpose(1, 2).contiguous(),),
