@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from darkchannel.production.references import References
     from darkchannel.production.request import RenderResult
     from darkchannel.speech.engine import Engine
-    from darkchannel.speech.openvoice.converter import Converter
     from darkchannel.speech.openvoice.voice import ClonedVoice
     from darkchannel.speech.weights import FetchProgress, Installed, Manifest
     from darkchannel.storage import JobManager, MinIOClient
@@ -62,15 +61,12 @@ class EngineSpec:
         )
         if self.name == "kokoro":
             return kokoro
+        from darkchannel.speech.openvoice.converter import openvoice_folder
         from darkchannel.speech.openvoice.engine import OpenVoiceEngine
 
-        folder = openvoice_folder(self.data_dir)
-        return OpenVoiceEngine(kokoro, folder, self.voices, threads=self.threads)
-
-
-def openvoice_folder(data_dir: Path) -> Path:
-    """Where the exported converter belongs, and the checkpoint it is made from."""
-    return data_dir / "models" / "openvoice"
+        return OpenVoiceEngine(
+            kokoro, openvoice_folder(self.data_dir), self.voices, threads=self.threads
+        )
 
 
 def engine_spec(name: str, settings: Settings, *, threads: int = 1) -> EngineSpec:
@@ -92,28 +88,24 @@ def with_voices(spec: EngineSpec, client: MinIOClient, buckets: Buckets) -> Engi
     """
     if spec.name != "openvoice":
         return spec
-    voices, _problems = references(spec.data_dir, client, buckets).read()
+    voices, _problems = _references(spec, client, buckets).read()
     return replace(spec, voices=tuple(voices))
 
 
-def references(data_dir: Path, client: MinIOClient, buckets: Buckets) -> References:
-    """The reference voices of a store."""
+def _references(spec: EngineSpec, client: MinIOClient, buckets: Buckets) -> References:
     from darkchannel.production.references import References
+    from darkchannel.speech.openvoice.converter import Converter, openvoice_folder
 
-    def converter() -> Converter:
-        from darkchannel.speech.openvoice.converter import Converter
-
-        return Converter(openvoice_folder(data_dir))
-
-    base = EngineSpec("kokoro", data_dir)
-    return References(client, buckets.refs, converter, base)
+    folder = openvoice_folder(spec.data_dir)
+    base = replace(spec, name="kokoro")
+    return References(client, buckets.refs, functools.partial(Converter, folder), base)
 
 
 @contextmanager
 def open_references(settings: Settings) -> Iterator[References]:
     """The reference voices of the store of these settings."""
     with open_jobs(settings) as (client, _jobs):
-        yield references(settings.data_dir, client, settings.buckets)
+        yield _references(engine_spec("openvoice", settings), client, settings.buckets)
 
 
 def speaker(name: str, settings: Settings) -> Engine:
@@ -163,7 +155,7 @@ def fetch_weights(
             digest = manifest.files[0].sha256
             prepare(folder / WEIGHTS, digest, settings.data_dir, on_progress=preparing)
     if engine == "openvoice":
-        from darkchannel.speech.openvoice.converter import read_description
+        from darkchannel.speech.openvoice.converter import openvoice_folder, read_description
 
         read_description(openvoice_folder(settings.data_dir))
 
@@ -178,7 +170,7 @@ def verify_weights(settings: Settings, engine: str) -> list[str]:
     if manifests and _is_prepared_runtime(settings):
         bad += preparation.verify(settings.data_dir)
     if engine == "openvoice":
-        from darkchannel.speech.openvoice.converter import damaged, is_exported
+        from darkchannel.speech.openvoice.converter import damaged, is_exported, openvoice_folder
 
         folder = openvoice_folder(settings.data_dir)
         bad += damaged(folder) if is_exported(folder) else []

@@ -56,8 +56,8 @@ def _fetch_checkpoint(
     console: Console, settings: Settings, source: str, sha256: str | None
 ) -> bool:
     """Fetch what the export needs, unless it was done; whether it is the next step."""
-    from darkchannel.composition import fetch_weights, openvoice_folder
-    from darkchannel.speech.openvoice.converter import is_exported
+    from darkchannel.composition import fetch_weights
+    from darkchannel.speech.openvoice.converter import is_exported, openvoice_folder
     from darkchannel.speech.openvoice.published import fetch_checkpoint
 
     folder = openvoice_folder(settings.data_dir)
@@ -82,7 +82,7 @@ def export(engine: str, checkpoint: Path | None, config: Path | None) -> None:
     CHECKPOINT and CONFIG are those that `models fetch` fetched, unless given. Needs torch, onnx
     and openvoice-cli, once; docs/voices.md says how.
     """
-    from darkchannel.composition import openvoice_folder
+    from darkchannel.speech.openvoice.converter import openvoice_folder
     from darkchannel.speech.openvoice.export import export as export_graphs
     from darkchannel.speech.openvoice.published import CHECKPOINT, CONFIG
 
@@ -94,8 +94,8 @@ def export(engine: str, checkpoint: Path | None, config: Path | None) -> None:
 @models.command("list")
 def list_models() -> None:
     """List the weights on this machine, and what is missing."""
-    from darkchannel.composition import installed_weights, openvoice_folder
-    from darkchannel.speech.openvoice.converter import is_exported
+    from darkchannel.composition import installed_weights
+    from darkchannel.speech.openvoice.converter import is_exported, openvoice_folder
 
     settings = Settings.from_environment()
     for model in installed_weights(settings):

@@ -23,7 +23,7 @@ SENTENCES = (
 )
 
 FREE_BYTES = 1_000_000_000
-"""Weights take 0.12 GB, prepared 0.6, an hour of takes 0.17; below a gigabyte trouble is near."""
+"""Weights take 0.12 GB, prepared 0.32, an hour of takes 0.17; below a gigabyte trouble is near."""
 
 
 def diagnose(settings: Settings) -> Iterator[Check]:

@@ -17,7 +17,7 @@ from darkchannel.speech.kokoro.spectral import (
     Convolver,
     Filter,
     Moments,
-    factors,
+    arranged,
     moments,
     transform,
 )
@@ -48,7 +48,7 @@ class Layer:
     @property
     def filter(self) -> Filter:
         """The convolution, ready to be multiplied by."""
-        return Filter(factors(self.weight, self.alpha), self.weight.shape[2], self.dilation)
+        return Filter(arranged(self.weight, self.alpha), self.dilation)
 
     @property
     def activation(self) -> Activation:

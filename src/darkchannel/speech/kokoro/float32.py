@@ -55,7 +55,8 @@ class Float32Runtime:
             ) from error
         self._failures = failures()
         self._encoder, self._prosody, self._decoder = (
-            session(prepared / f"{part}.onnx", threads=threads) for part in preparation.PARTS
+            session(prepared / f"{part}.onnx", threads=threads, shared=True)
+            for part in preparation.PARTS
         )
         self._weights = preparation.generator_weights(prepared)
         self._generator = Generator(self._weights, threads=threads)

@@ -34,7 +34,8 @@ SPECTRUM_ROWS = 22
 """Log magnitude and phase of 11 frequencies."""
 
 _EPSILON = 1e-5
-_PIECE = 4096
+_PIECE = 1024
+"""Samples worked on at once where a product is larger than what is kept of it."""
 
 
 def blocks() -> dict[str, int]:
@@ -78,13 +79,13 @@ class Generator:
         self._buffers = Buffers()
         self._blocks = {}
         begin = 0
-        for name, taps in blocks().items():
+        for name in blocks():
             alphas = weights[f"{name}.alphas"]
             end = begin + 2 * alphas.size
             self._blocks[name] = _Block(
                 tuple(
-                    Filter(filter_factors, taps, DILATIONS[i // 2] if i % 2 == 0 else 1)
-                    for i, filter_factors in enumerate(weights[f"{name}.factors"])
+                    Filter(taps, DILATIONS[i // 2] if i % 2 == 0 else 1)
+                    for i, taps in enumerate(weights[f"{name}.taps"])
                 ),
                 alphas,
                 weights[f"{name}.bias"],
@@ -106,24 +107,31 @@ class Generator:
         weights = self._weights
         styles = style @ weights["style.weight"] + weights["style.bias"]
         signal = frames
-        for level, stride in enumerate(STRIDES):
-            leaky = np.maximum(signal, np.float32(0.1) * signal)
-            signal = _upsampled(leaky, weights[f"ups.{level}"], stride)
-            if level:  # one sample more, mirrored, so that both ends of the source have theirs
-                signal = np.concatenate([signal[1:2], signal])
-            joined = _with_room(
-                source @ weights["noise.1"]
-                if level
-                else _strided(source, weights["noise.0"], STRIDES[1])
-            )
-            samples = len(joined) - ROOM
-            self._residual(f"noise_res.{level}", joined, samples, styles, moments(joined[:samples]))
-            # All that is added to each sample alike is added once, here.
-            joined[:samples] += signal
-            joined[:samples] += weights[f"bias.{level}"]
+        for level in range(len(STRIDES)):
+            joined, samples = self._joined(level, signal, source, styles)
             signal = self._mean_of_blocks(level, joined, samples, styles)
-        np.maximum(signal, np.float32(0.01) * signal, out=signal)
-        return _same(signal, weights["post.weight"]) + weights["post.bias"]
+        return _spectrum(signal, weights["post.weight"]) + weights["post.bias"]
+
+    def _joined(self, level: int, signal: Array, source: Array, styles: Array) -> tuple[Array, int]:
+        """The source, filtered, plus the signal, upsampled; and the number of samples."""
+        weights = self._weights
+        samples = len(source) if level else len(source) // STRIDES[1]
+        joined = self._buffers.take("joined", samples + ROOM, weights[f"bias.{level}"].size)
+        joined[samples:] = 0
+        if level:
+            np.matmul(source, weights["noise.1"], out=joined[:samples])
+        else:
+            _stride(source, weights["noise.0"], STRIDES[1], out=joined[:samples])
+        self._residual(f"noise_res.{level}", joined, samples, styles, moments(joined[:samples]))
+        leaky = np.maximum(signal, np.float32(0.1) * signal)
+        _upsample(leaky, weights[f"ups.{level}"], STRIDES[level], onto=joined[level:samples])
+        if level:  # one sample more, mirrored, so that both ends of the source have theirs
+            first = np.zeros((STRIDES[1], joined.shape[1]), np.float32)
+            _upsample(leaky[:1], weights["ups.1"], STRIDES[1], onto=first)
+            joined[0] += first[1]
+        # All that is added to each sample alike is added once, here.
+        joined[:samples] += weights[f"bias.{level}"]
+        return joined, samples
 
     def _mean_of_blocks(self, level: int, signal: Array, samples: int, styles: Array) -> Array:
         sums = moments(signal[:samples])
@@ -162,47 +170,51 @@ def _normalising(sums: Moments, samples: int, style: Array, alpha: Array) -> Act
     return Activation(gain.astype(np.float32), shift.astype(np.float32))
 
 
-def _with_room(signal: Array) -> Array:
-    return np.concatenate([signal, np.zeros((ROOM, signal.shape[1]), np.float32)])
+def _upsample(signal: Array, weight: Array, stride: int, *, onto: Array) -> None:
+    """Add a transposed convolution of twice as many taps as its stride.
 
-
-def _upsampled(signal: Array, weight: Array, stride: int) -> Array:
-    """A transposed convolution of twice as many taps as its stride, cropped to stride x samples.
+    Half a stride at each end is cropped: it makes ``stride`` samples of one.
 
     Args:
         signal: shape ``[samples, inputs]``.
         weight: shape ``[2, inputs, stride * outputs]``: the first half of the taps, the second.
         stride: samples made of one.
+        onto: added to; shape ``[stride * samples, outputs]``.
     """
-    outputs = weight.shape[2] // stride
-    whole = np.zeros(((len(signal) + 1) * stride, outputs), np.float32)
-    cells = whole.reshape(len(signal) + 1, -1)
     for start in range(0, len(signal), _PIECE):
-        piece = signal[start : start + _PIECE]
-        cells[start : start + len(piece)] += piece @ weight[0]
-        cells[start + 1 : start + 1 + len(piece)] += piece @ weight[1]
-    return whole[stride // 2 : -(stride // 2)]
+        for half in (0, 1):
+            made = signal[start : start + _PIECE] @ weight[half]
+            made = made.reshape(-1, onto.shape[1])
+            begin = (start + half) * stride - stride // 2
+            kept = slice(max(0, -begin), min(len(made), len(onto) - begin))
+            onto[begin + kept.start : begin + kept.stop] += made[kept]
 
 
-def _strided(source: Array, weight: Array, stride: int) -> Array:
+def _stride(source: Array, weight: Array, stride: int, *, out: Array) -> None:
     """A convolution of two strides' width; ``weight`` has shape ``[2 * stride * 22, outputs]``."""
     padded = np.pad(source, ((stride // 2, stride // 2), (0, 0)))
-    count = (len(padded) - 2 * stride) // stride + 1
     row = padded.strides[0]
     windows = np.lib.stride_tricks.as_strided(
-        padded, (count, 2 * stride * source.shape[1]), (stride * row, 4), writeable=False
+        padded, (len(out), 2 * stride * source.shape[1]), (stride * row, 4), writeable=False
     )
-    result: Array = windows @ weight
-    return result
+    np.matmul(windows, weight, out=out)
 
 
-def _same(signal: Array, weight: Array) -> Array:
-    """A same-padded convolution to few channels; ``weight``: ``[channels, taps * outputs]``."""
+def _spectrum(signal: Array, weight: Array) -> Array:
+    """The last activation, and a same-padded convolution to the rows of the spectrum.
+
+    Args:
+        signal: shape ``[samples, channels]``.
+        weight: shape ``[channels, taps * 22]``.
+    """
     taps = weight.shape[1] // SPECTRUM_ROWS
     side = taps // 2
-    products = np.zeros((len(signal) + 2 * side, taps, SPECTRUM_ROWS), np.float32)
-    np.matmul(signal, weight, out=products.reshape(len(products), -1)[side:-side])
-    result = np.zeros((len(signal), SPECTRUM_ROWS), np.float32)
-    for tap in range(taps):
-        result += products[tap : tap + len(signal), tap]
-    return result
+    result = np.zeros((len(signal) + 2 * side, SPECTRUM_ROWS), np.float32)
+    for start in range(0, len(signal), _PIECE):
+        piece = signal[start : start + _PIECE]
+        leaky = np.maximum(piece, np.float32(0.01) * piece)
+        products = (leaky @ weight).reshape(len(piece), taps, SPECTRUM_ROWS)
+        for tap in range(taps):
+            begin = start + 2 * side - tap
+            result[begin : begin + len(piece)] += products[:, tap]
+    return result[side : len(result) - side]

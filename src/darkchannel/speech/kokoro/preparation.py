@@ -6,8 +6,8 @@ They lie in ``<data_dir>/models/kokoro-float32/``:
     prosody.onnx    features of each frame, style -> pitch and loudness
     decoder.onnx    features, pitch, loudness, style -> frames for the generator
     generator.npz   the generator's small weights
+    *.npy           its large ones
     *.onnx.data     weights of the three parts
-    *.factors.npy   the generator's filters, transformed
     prepared.json   what it was made from and by which recipe; size, time, SHA-256 of each file
 
 The last two are mapped into memory, which all workers share.  The folder appears as a whole, by
@@ -29,14 +29,14 @@ import numpy.typing as npt
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.speech.kokoro.generator import BLOCK_TAPS, blocks
 from darkchannel.speech.kokoro.graph import FloatGraph, Tensor
-from darkchannel.speech.kokoro.spectral import factors
+from darkchannel.speech.kokoro.spectral import arranged
 from darkchannel.speech.weights import locked
 
 Array = npt.NDArray[np.float32]
 OnProgress = Callable[[int, int], None]
 """Hears how many bytes of how many are written."""
 
-RECIPE = 2
+RECIPE = 4
 """Changes whenever the files would be others."""
 
 FOLDER = "kokoro-float32"
@@ -46,7 +46,7 @@ _WEIGHTS_SUFFIX = ".data"
 
 _GENERATOR = "/decoder/decoder/generator"
 _PARAMETERS = "decoder.decoder.generator"
-_TOTAL_BYTES = 590_200_698
+_TOTAL_BYTES = 324_396_940
 _OTHERWISE = (
     "make room there, set DARKCHANNEL_DATA_DIR to another folder, or set "
     "DARKCHANNEL_KOKORO_RUNTIME=onnxruntime, which needs no preparation"
@@ -139,15 +139,18 @@ def generator_weights(place: Path) -> dict[str, Array]:
     """The generator's weights by name; the large ones stay in the file until they are used."""
     with np.load(place / "generator.npz", allow_pickle=False) as small:
         weights = {name: small[name] for name in small.files}
-    for name in blocks():
-        mapped = np.load(place / f"{name}.factors.npy", mmap_mode="r", allow_pickle=False)
-        weights[f"{name}.factors"] = mapped
+    for name in _large():
+        weights[name] = np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)
     return weights
+
+
+def _large() -> tuple[str, ...]:
+    return (*(f"{name}.taps" for name in blocks()), "ups.0", "ups.1", "style.weight")
 
 
 def _names() -> tuple[str, ...]:
     parts = (f"{part}.onnx{end}" for part in PARTS for end in ("", _WEIGHTS_SUFFIX))
-    return (*parts, "generator.npz", *(f"{name}.factors.npy" for name in blocks()))
+    return (*parts, "generator.npz", *(f"{name}.npy" for name in _large()))
 
 
 def _is_whole(file: Path, facts: dict[str, object], thorough: bool) -> bool:
@@ -215,18 +218,11 @@ def _write(published: Path, draft: Path, on_progress: OnProgress) -> None:
     for part, between in _parts().items():
         _save_part(graph.cut(*between), draft / f"{part}.onnx")
         wrote(f"{part}.onnx{_WEIGHTS_SUFFIX}")
-    small = _small_weights(graph)
-    for name in blocks():
-        filters, small[f"{name}.alphas"], small[f"{name}.bias"] = _block(graph, name)
-        np.save(draft / f"{name}.factors.npy", filters, allow_pickle=False)
-        wrote(f"{name}.factors.npy")
-    for level in (0, 1):
-        small[f"bias.{level}"] = (
-            graph.weights(f"{_GENERATOR}/ups.{level}/ConvTranspose")[1]
-            + graph.weights(f"{_GENERATOR}/noise_convs.{level}/Conv")[1]
-            + small[f"noise_res.{level}.bias"]
-        )
-    np.savez(draft / "generator.npz", allow_pickle=False, **small)
+    weights = _generator(graph)
+    for name in _large():
+        np.save(draft / f"{name}.npy", weights.pop(name), allow_pickle=False)
+        wrote(f"{name}.npy")
+    np.savez(draft / "generator.npz", allow_pickle=False, **weights)
     wrote("generator.npz")
 
 
@@ -262,14 +258,23 @@ def _parts() -> dict[str, tuple[list[Tensor], list[str]]]:
     }
 
 
-def _small_weights(graph: FloatGraph) -> dict[str, Array]:
+def _generator(graph: FloatGraph) -> dict[str, Array]:
+    """The generator's weights by name, in the shapes it takes them in."""
     weights: dict[str, Array] = {}
+    for name in blocks():
+        filters, weights[f"{name}.alphas"], weights[f"{name}.bias"] = _block(graph, name)
+        weights[f"{name}.taps"] = filters
     for level in (0, 1):
         taps, _ = graph.weights(f"{_GENERATOR}/ups.{level}/ConvTranspose")  # [in, out, 2 strides]
         halves = np.stack(np.split(taps, 2, axis=2))
         weights[f"ups.{level}"] = halves.transpose(0, 1, 3, 2).reshape(2, len(taps), -1)
         filters, _ = graph.weights(f"{_GENERATOR}/noise_convs.{level}/Conv")  # [out, 22, taps]
         weights[f"noise.{level}"] = filters.transpose(2, 1, 0).reshape(-1, len(filters))
+        weights[f"bias.{level}"] = (
+            graph.weights(f"{_GENERATOR}/ups.{level}/ConvTranspose")[1]
+            + graph.weights(f"{_GENERATOR}/noise_convs.{level}/Conv")[1]
+            + weights[f"noise_res.{level}.bias"]
+        )
     post, bias = graph.weights(f"{_GENERATOR}/conv_post/Conv")  # [22, in, taps]
     weights["post.weight"] = post.transpose(1, 2, 0).reshape(post.shape[1], -1)
     weights["post.bias"] = bias
@@ -302,13 +307,13 @@ def _style(graph: FloatGraph, block: str) -> tuple[Array, Array]:
 
 
 def _block(graph: FloatGraph, block: str) -> tuple[Array, Array, Array]:
-    """Factors of a block's six filters, alphas before them, and what it adds in the end."""
+    """Taps of a block's six filters, alphas before them, and what it adds in the end."""
     filters, alphas, biases = [], [], []
     for index in range(len(BLOCK_TAPS)):
         for which in (1, 2):
             weight, bias = graph.weights(f"{_GENERATOR}/{block}/convs{which}.{index}/Conv")
             alpha = graph.constant(f"{_PARAMETERS}.{block}.alpha{which}.{index}").reshape(-1)
-            filters.append(factors(weight, alpha))
+            filters.append(arranged(weight, alpha))
             alphas.append(alpha)
         biases.append(bias)
     return np.stack(filters), np.stack(alphas), np.sum(biases, axis=0)

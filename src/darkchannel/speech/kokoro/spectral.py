@@ -52,7 +52,7 @@ class Transform(NamedTuple):
 
     analysis: Array
     synthesis: Array
-    weights: Moments
+    weights: Array
 
     @property
     def points(self) -> int:
@@ -85,54 +85,22 @@ def transform(taps: int) -> Transform:
     return Transform(
         np.array(analysis, np.float32),
         np.ascontiguousarray(np.array(synthesis).T[: points - taps + 1], np.float32),
-        np.array(weights),
+        np.array(weights, np.float32),
     )
 
 
-def factors(weight: Array, alpha: Array) -> Array:
-    """A filter ready to be multiplied by.
+def arranged(weight: Array, alpha: Array) -> Array:
+    """The taps of a filter as :class:`Filter` holds them.
 
     Args:
         weight: shape ``[outputs, inputs, taps]``.
         alpha: of the activation before it, shape ``[inputs]``.
 
     Returns:
-        Shape ``[P, inputs, outputs]``.
+        Shape ``[taps, inputs, outputs]``.
     """
     scaled = weight.astype(np.float64) / alpha[None, :, None]
-    product = np.einsum("pk,oik->pio", transform(weight.shape[2]).weights, scaled)
-    return np.asarray(product, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """One convolution: same-padded, stride 1, as many outputs as inputs, without bias.
-
-    Attributes:
-        factors: of :func:`factors`, shape ``[P, channels, channels]``.
-        taps: odd.
-        dilation: a divisor of :data:`ROOM`.
-    """
-
-    factors: Array
-    taps: int
-    dilation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """``w + sin(w)^2`` with ``w = x * scale + shift``, for each channel.
-
-    The model's is ``snake(v) = v + sin(alpha v)^2 / alpha``; that is this one's with
-    ``w = alpha v``, divided by alpha, which :func:`factors` does.
-
-    Attributes:
-        scale: shape ``[channels]``.
-        shift: shape ``[channels]``.
-    """
-
-    scale: Array
-    shift: Array
+    return np.ascontiguousarray(scaled.transpose(2, 1, 0), np.float32)
 
 
 @dataclass
@@ -152,6 +120,47 @@ class Buffers:
         if held is None or held.size < size:
             held = self.buffers[name] = np.empty(size, np.float32)
         return held[:size].reshape(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One convolution: same-padded, stride 1, as many outputs as inputs, without bias.
+
+    Attributes:
+        taps: of :func:`arranged`, an odd number of them: ``[taps, channels, channels]``.
+        dilation: a divisor of :data:`ROOM`.
+    """
+
+    taps: Array
+    dilation: int
+
+    def factors(self, scratch: Buffers) -> Array:
+        """What a spectrum is multiplied by, shape ``[P, channels, channels]``.
+
+        They are 4 to 8 times as large as the taps and take a hundredth of a convolution's time
+        to make, so they are made for each.
+        """
+        count, inputs, outputs = self.taps.shape
+        weights = transform(count).weights
+        made = scratch.take("factors", len(weights), inputs, outputs)
+        np.matmul(weights, self.taps.reshape(count, -1), out=made.reshape(len(weights), -1))
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """``w + sin(w)^2`` with ``w = x * scale + shift``, for each channel.
+
+    The model's is ``snake(v) = v + sin(alpha v)^2 / alpha``; that is this one's with
+    ``w = alpha v``, divided by alpha, which :func:`arranged` does.
+
+    Attributes:
+        scale: shape ``[channels]``.
+        shift: shape ``[channels]``.
+    """
+
+    scale: Array
+    shift: Array
 
 
 class Convolver:
@@ -190,7 +199,8 @@ class Convolver:
         Returns:
             Sum and sum of squares of ``out`` for each channel, shape ``[2, channels]``.
         """
-        part = _Part(what, signal, samples, activation=activation, out=out, add=add)
+        factors = what.factors(self._scratch[0])
+        part = _Part(what, factors, signal, samples, activation=activation, out=out, add=add)
         starts = range(0, part.rows, part.windows * part.transform.stride)
         if self._pool is None:
             return part.run(starts, self._scratch[0])
@@ -210,6 +220,7 @@ class _Part:
     def __init__(
         self,
         what: Filter,
+        factors: Array,
         signal: Array,
         samples: int,
         *,
@@ -217,7 +228,7 @@ class _Part:
         out: Array,
         add: bool,
     ) -> None:
-        self.filter = what
+        self.factors = factors
         self.dilation = what.dilation
         self.channels = signal.shape[1]
         self.width = self.channels * self.dilation
@@ -228,7 +239,7 @@ class _Part:
         self.add = add
         self.scale = np.tile(activation.scale, self.dilation)
         self.shift = np.tile(activation.shift, self.dilation)
-        self.transform = transform(what.taps)
+        self.transform = transform(len(what.taps))
         self.windows = max(1, _WINDOWS // self.dilation)
 
     def _wide(self, signal: Array) -> Array:
@@ -277,7 +288,7 @@ class _Part:
         spectra = scratch.take("spectra", windows * dilation, count, channels)
         results = scratch.take("results", windows * dilation, count, channels)
         np.matmul(analysis, cut, out=spectra.reshape(windows, dilation, count, channels))
-        np.matmul(spectra.transpose(1, 0, 2), self.filter.factors, out=results.transpose(1, 0, 2))
+        np.matmul(spectra.transpose(1, 0, 2), self.factors, out=results.transpose(1, 0, 2))
         samples = scratch.take("samples", windows, stride, dilation, channels)
         np.matmul(
             synthesis,

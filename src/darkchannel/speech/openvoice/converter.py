@@ -94,6 +94,11 @@ def read_description(folder: Path) -> Description:
     return found
 
 
+def openvoice_folder(data_dir: Path) -> Path:
+    """Where the exported converter belongs, and the checkpoint it is made from."""
+    return data_dir / "models" / "openvoice"
+
+
 def is_exported(folder: Path) -> bool:
     """Whether a model was exported to the folder, be it whole or not."""
     return (folder / DESCRIPTION).is_file()
