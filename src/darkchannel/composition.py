@@ -139,6 +139,12 @@ def fetch_weights(
     from darkchannel.speech.kokoro.weights import WEIGHTS
     from darkchannel.speech.weights import FetchProgress, fetch
 
+    # Before a hundred megabytes of the base are fetched for nothing.
+    if engine == "openvoice":
+        from darkchannel.speech.openvoice.converter import openvoice_folder, read_description
+
+        read_description(openvoice_folder(settings.data_dir))
+
     def preparing(done: int, total: int) -> None:
         if on_progress is not None:
             on_progress(FetchProgress("preparing the voice", done, total))
@@ -154,10 +160,6 @@ def fetch_weights(
         if _is_prepared_runtime(settings):
             digest = manifest.files[0].sha256
             prepare(folder / WEIGHTS, digest, settings.data_dir, on_progress=preparing)
-    if engine == "openvoice":
-        from darkchannel.speech.openvoice.converter import openvoice_folder, read_description
-
-        read_description(openvoice_folder(settings.data_dir))
 
 
 def verify_weights(settings: Settings, engine: str) -> list[str]:
