@@ -118,18 +118,41 @@ def test_every_voice_speaks(voice: str) -> None:
     assert -35 < level(samples) < -12
 
 
+QUIET = """
+import sys
+
+tried = []
+sys.addaudithook(lambda event, _: tried.append(event) if event.startswith("socket.get") else None)
+import threading
+from pathlib import Path
+from darkchannel.speech.kokoro.openvino_buckets import Buckets
+Buckets(Path("."), precision="f32", threads=1)
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join(5)
+assert not tried, tried
+assert "openvino_telemetry" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_using_openvino_reports_to_nobody() -> None:
+    """As it comes, importing it sends a message to an analytics service on the internet."""
+    subprocess.run([sys.executable, "-c", QUIET], check=True, timeout=60)
+
+
 START = """
 import threading, sys
 from pathlib import Path
 from darkchannel.speech.kokoro.openvino_buckets import Buckets
-import numpy as np, openvino
-threads = [
-    threading.Thread(target=lambda: (
-        Buckets(Path("."), precision="f32", threads=1),
-        openvino.Tensor(np.zeros(4, np.float32)).data,
-    ))
-    for _ in range(4)
-]
+import numpy as np
+
+def work():
+    Buckets(Path("."), precision="f32", threads=1)
+    from darkchannel.speech.kokoro.openvino_library import openvino
+    openvino.Tensor(np.zeros(4, np.float32)).data
+
+threads = [threading.Thread(target=work) for _ in range(4)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """

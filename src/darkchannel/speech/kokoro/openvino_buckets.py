@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from openvino import CompiledModel
 
 Array = npt.NDArray[np.float32]
-
-_FIRST_TOUCH = threading.Lock()
 
 
 class Buckets:
@@ -42,16 +39,12 @@ class Buckets:
             EngineUnavailableError: OpenVINO is missing, or cannot read the graphs.
         """
         try:
-            import openvino
+            from darkchannel.speech.kokoro.openvino_library import openvino
         except ImportError as error:
             raise EngineUnavailableError(
                 "openvino, which is to compute the Kokoro voice, is not installed",
                 remedy="pip install 'darkchannel[openvino]', or unset DARKCHANNEL_KOKORO_RUNTIME",
             ) from error
-        with _FIRST_TOUCH:
-            # OpenVINO sets its bridge to numpy up at the first touch of a tensor's data; two
-            # threads that touch theirs at once wait for each other for ever.
-            _ = openvino.Tensor(np.zeros(1, np.float32)).data
         self._core = openvino.Core()
         self._folder = folder
         self._options = {

@@ -98,7 +98,7 @@ class _Builder:
     """One graph being built."""
 
     def __init__(self, graph: FloatGraph) -> None:
-        from openvino import opset13
+        from darkchannel.speech.kokoro.openvino_library import opset13
 
         self._graph = graph
         self._op = opset13
@@ -147,9 +147,9 @@ class _Builder:
         return self._model(self._convolution(signal, f"{_GENERATOR}/conv_post"), "generator")
 
     def _input(self, name: str, *shape: int) -> Node:
-        from openvino import PartialShape
+        from darkchannel.speech.kokoro.openvino_library import openvino
 
-        made = self._op.parameter(PartialShape(list(shape)), np.float32)
+        made = self._op.parameter(openvino.PartialShape(list(shape)), np.float32)
         made.set_friendly_name(name)
         made.output(0).set_names({name})
         self._inputs.append(made)
@@ -166,9 +166,9 @@ class _Builder:
         ]
 
     def _model(self, result: Node, name: str) -> Model:
-        from openvino import Model
+        from darkchannel.speech.kokoro.openvino_library import openvino
 
-        return Model([self._op.result(result)], self._inputs, name)
+        return openvino.Model([self._op.result(result)], self._inputs, name)
 
     def _read_styles(self, norms: Sequence[str]) -> None:
         """Gains and shifts of all normalisations, by one product of matrices."""
@@ -334,12 +334,12 @@ class _Builder:
 
 
 def _floats(values: Any) -> Node:
-    from openvino import opset13
+    from darkchannel.speech.kokoro.openvino_library import opset13
 
     return opset13.constant(np.asarray(values, np.float32))
 
 
 def _integers(values: Any) -> Node:
-    from openvino import opset13
+    from darkchannel.speech.kokoro.openvino_library import opset13
 
     return opset13.constant(np.asarray(values, np.int64))

@@ -111,9 +111,8 @@ def _save(file: Path, weights: dict[str, Array]) -> Path:
 
 
 def _write_openvino(graph: FloatGraph, folder: Path) -> Iterator[Path]:
-    import openvino
-
     from darkchannel.speech.kokoro import openvino_graph
+    from darkchannel.speech.kokoro.openvino_library import openvino
 
     for name in _GRAPHS:
         model = getattr(openvino_graph, name)(graph)
