@@ -140,6 +140,21 @@ def test_a_copied_folder_is_prepared(prepared: Path, tmp_path: Path) -> None:
     assert preparation.is_prepared(prepared, DIGEST)
 
 
+@pytest.mark.slow
+def test_whatever_lies_in_the_way_goes(prepared: Path, tmp_path: Path) -> None:
+    """A link in the work folder does not stop a preparation, and what it leads to stays."""
+    place, other = preparation.folder(prepared), tmp_path / "other"
+    other.mkdir()
+    (other / "kept").write_bytes(b"kept")
+    work = place.with_name(f"{place.name}.work")
+    work.mkdir()
+    (work / "old").symlink_to(other)
+    (place / "prepared.json").unlink()
+    preparation.prepare(published(), DIGEST, prepared)
+    assert preparation.is_prepared(prepared, DIGEST)
+    assert (other / "kept").read_bytes() == b"kept"
+
+
 @pytest.mark.acceptance
 def test_a_preparation_that_was_killed_is_begun_anew(tmp_path: Path) -> None:
     """Killed in the middle it leaves no folder; of the next two one makes it, and clears up."""

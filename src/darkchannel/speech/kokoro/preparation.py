@@ -158,8 +158,7 @@ class _Making:
     def run(self, on_progress: OnProgress) -> None:
         """Make the folder; what a killed process left in the work folder goes."""
         draft, old = self.work / "draft", self.work / "old"
-        for leftover in (draft, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _clear(draft, old)
         self._check_room()
         draft.mkdir()
         try:
@@ -169,8 +168,7 @@ class _Making:
                 self.place.rename(old)  # whoever reads it now keeps reading
             draft.rename(self.place)
         finally:  # a full disk must not stay full of a draft
-            for leftover in (draft, old):
-                shutil.rmtree(leftover, ignore_errors=True)
+            _clear(draft, old)
 
     def _check_room(self) -> None:
         free, needed = shutil.disk_usage(self.work).free, parts.TOTAL_BYTES[self.runtime]
@@ -214,3 +212,11 @@ class _Making:
             }
         receipt = {"recipe": RECIPE, "weights": self.sha256, "files": files}
         (draft / _RECEIPT).write_text(json.dumps(receipt, indent=1), encoding="utf-8")
+
+
+def _clear(*leftovers: Path) -> None:
+    for leftover in leftovers:
+        if leftover.is_symlink() or leftover.is_file():
+            leftover.unlink()  # not ours, but in the way; what a link leads to is left alone
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
