@@ -225,7 +225,14 @@ def ends(group: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        pytest.param(signal.SIGINT, id="ctrl-c"),
+        # The same way from the signal on.
+        pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.acceptance),
+    ],
+)
 def test_a_signal_stops_cleanly_and_the_next_run_resumes(
     run: Run,
     environment: dict[str, str],

@@ -38,7 +38,9 @@ def workers_of(data_dir: Path) -> list[psutil.Process]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("book", range(BOOKS))
+@pytest.mark.parametrize(
+    "book", [0, *(pytest.param(n, marks=pytest.mark.acceptance) for n in range(1, BOOKS))]
+)
 def test_kill_9_at_random_moments(start: Start, data_dir: Path, tmp_path: Path, book: int) -> None:
     """Five kills at random moments, then one run: every sentence once, in order; no take twice."""
     moments = random.Random(SEED + book)

@@ -78,7 +78,7 @@ def test_the_spectrum_is_that_of_the_float_graph(size: int) -> None:
     assert np.abs(off).max() < 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_it_says_the_same_at_the_same_times_as_float32() -> None:
     """Durations are computed by the same parts; samples differ by less than can be heard."""
     tokens = encode(SAID)
