@@ -245,13 +245,13 @@ class _Run:
         except JobCancelledError:
             raise  # the metadata says so already
         except LeaseLostError as error:
-            self._require_bucket(error)
+            self._require_job(error)
             raise  # the metadata belongs to somebody else
         except KeyboardInterrupt:
             self._record(status=JobStatus.CANCELLED)
             raise
         except DarkChannelError as error:
-            self._require_bucket(error)
+            self._require_job(error)
             self._record(
                 status=JobStatus.FAILED,
                 error={
@@ -272,19 +272,22 @@ class _Run:
     def _update(self, **fields: Any) -> None:
         patiently(lambda: self.lease.update(**fields), self.check)
 
-    def _require_bucket(self, error: DarkChannelError) -> None:
-        """Name a bucket deleted under the run rather than what comes of it.
+    def _require_job(self, error: DarkChannelError) -> None:
+        """Name a bucket or a job deleted under the run rather than what comes of it.
 
         Raises:
             NotFoundError: there is no such bucket any more.
+            LeaseLostError: the bucket is there, and the job is not.
         """
         if not isinstance(error, (NotFoundError, LeaseLostError, MergeError)):
             return
         bucket = self.parts.store.buckets.jobs
         try:
             next(self.parts.client.list(bucket, chunks_prefix(self.job_id)), None)
-        except NotFoundError as missing:
-            raise missing from error
+            if not isinstance(error, LeaseLostError):
+                self.lease.update()
+        except (NotFoundError, LeaseLostError) as gone:
+            raise gone from error
         except DarkChannelError:
             return  # the first error is the news
 
