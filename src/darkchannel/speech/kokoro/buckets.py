@@ -21,8 +21,8 @@ MOST = 3
 """Buckets kept at a time: each holds its signals, 0.2 GB at 12 s of audio."""
 
 MOST_PADDING = 12
-"""A bucket is at most so many times as large as a chunk in it.  What padding
-changes is then 55 dB and more below the speech; at 35 times, statistics lose too many digits."""
+"""A bucket is at most so many times as large as a chunk in it.  What padding changes is then 50 dB
+and more below the speech; at 35 times, statistics lose too many digits."""
 
 
 class _Cover(NamedTuple):
@@ -38,7 +38,7 @@ def rounded(frames: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def sizes(lengths: tuple[int, ...], *, most: int = MOST) -> tuple[int, ...]:
+def sizes(lengths: tuple[int, ...]) -> tuple[int, ...]:
     """The sizes that take the least time for chunks of these lengths, compiling included.
 
     A good bucket is as large as some chunk, so the chunks in order of length are cut into runs:
@@ -46,10 +46,9 @@ def sizes(lengths: tuple[int, ...], *, most: int = MOST) -> tuple[int, ...]:
 
     Args:
         lengths: of the chunks, in frames.
-        most: how many sizes at most.
 
     Returns:
-        Rising; empty where there are no chunks.
+        Rising, at most :data:`MOST`; empty where there are no chunks.
     """
     steps = sorted({rounded(length) for length in lengths})
     if not steps:
@@ -59,7 +58,7 @@ def sizes(lengths: tuple[int, ...], *, most: int = MOST) -> tuple[int, ...]:
     covers = [_Cover(0, ())]
     for end, step in enumerate(steps, start=1):
         covers.append(_Cover(COMPILE_FRAMES + step * sum(counts[:end]), (step,)))
-    for _ in range(most - 1):
+    for _ in range(MOST - 1):
         covers = covers[:1] + [
             min(
                 _Cover(

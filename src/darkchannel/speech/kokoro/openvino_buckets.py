@@ -74,12 +74,11 @@ class Buckets:
             EngineUnavailableError: OpenVINO cannot compile it.
         """
         size = buckets.fitting(tuple(self._held), frames, self._planned)
-        return self._future(size).result()
-
-    def close(self) -> None:
-        """Let go of what is compiled."""
-        self._compiler.shutdown(wait=False, cancel_futures=True)
-        self._held.clear()
+        try:
+            return self._future(size).result()
+        except EngineUnavailableError:
+            self._held.pop(size)  # the next chunk tries again, rather than hear of this one
+            raise
 
     def _future(self, size: int) -> Future[Bucket]:
         """A bucket, compiled or being compiled; the one not used for longest makes room."""
@@ -111,7 +110,7 @@ class Buckets:
 
 
 class Bucket:
-    """Both graphs, compiled for chunks of up to a number of frames."""
+    """Both graphs, compiled for chunks of fewer frames than a size."""
 
     def __init__(self, size: int, decoder: CompiledModel, generator: CompiledModel) -> None:
         self._size = size

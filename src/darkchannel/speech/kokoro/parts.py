@@ -114,8 +114,10 @@ def _write_openvino(graph: FloatGraph, folder: Path) -> Iterator[Path]:
     from darkchannel.speech.kokoro import openvino_graph
     from darkchannel.speech.kokoro.openvino_library import openvino
 
-    for name in _GRAPHS:
-        model = getattr(openvino_graph, name)(graph)
+    for name, build in zip(
+        _GRAPHS, (openvino_graph.decoder, openvino_graph.generator), strict=True
+    ):
+        model = build(graph)
         # As floats: rounded to 16 bits here they would be rounded twice.
         openvino.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
         yield from (folder / f"{name}.xml", folder / f"{name}.bin")
