@@ -5,10 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import correction, interrupt, kokoro, long_book, overhead, peer, store, ten_jobs
+from benchmarks import (
+    api_jobs,
+    correction,
+    interrupt,
+    kokoro,
+    long_book,
+    overhead,
+    peer,
+    speech_service,
+    store,
+    ten_jobs,
+)
 from benchmarks.table import machine, print_table
 
 BENCHMARKS = {
+    "api-jobs": api_jobs.run,
     "correction": correction.run,
     "ten-jobs": ten_jobs.run,
     "interrupt": interrupt.run,
@@ -16,6 +28,7 @@ BENCHMARKS = {
     "long-book": long_book.run,
     "overhead": overhead.run,
     "peer": peer.run,
+    "speech-service": speech_service.run,
     "store": store.run,
 }
 

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,12 @@ class EngineSpec:
     """Which engine to build, as a value that travels to workers.
 
     Attributes:
-        name: one of :data:`ENGINES`.
+        name: one of :data:`ENGINES`, or the addresses of speech services.
         data_dir: where weights are.
         threads: a worker's share of the cores.
         offline: never fetch weights.
         runtime: what computes the Kokoro voice; None means the default.
+        key: API key for speech services.
     """
 
     name: str
@@ -43,13 +44,30 @@ class EngineSpec:
     threads: int = 1
     offline: bool = False
     runtime: str | None = None
+    key: str | None = field(default=None, repr=False)
+
+    @property
+    def computes(self) -> bool:
+        """Whether it fills a core: such an engine works in processes of its own.
+
+        Tones take a millisecond, less than reaching another process does; a speech service
+        computes elsewhere.
+        """
+        return self.name != "tone" and "://" not in self.name
 
     def __call__(self) -> Engine:
         """Build it."""
+        from darkchannel.speech.replicas import addresses_of
+
         if self.name == "tone":
             from darkchannel.speech.tone import ToneEngine
 
             return ToneEngine()
+        addresses = addresses_of(self.name)
+        if addresses is not None:
+            from darkchannel.speech.remote import RemoteEngine
+
+            return RemoteEngine(addresses, key=self.key)
         from darkchannel.speech.kokoro.engine import KokoroEngine
 
         return KokoroEngine(
@@ -63,9 +81,21 @@ def engine_spec(name: str, settings: Settings, *, threads: int = 1) -> EngineSpe
     Raises:
         SettingError: there is none of that name.
     """
-    if name not in ENGINES:
-        raise SettingError(f"unknown engine {name!r}", remedy=f"choose one of {', '.join(ENGINES)}")
-    return EngineSpec(name, settings.data_dir, threads, settings.offline, settings.kokoro_runtime)
+    from darkchannel.speech.replicas import addresses_of
+
+    if name not in ENGINES and addresses_of(name) is None:
+        raise SettingError(
+            f"unknown engine {name!r}",
+            remedy=f"choose one of {', '.join(ENGINES)}, or the address of a speech service",
+        )
+    return EngineSpec(
+        name,
+        settings.data_dir,
+        threads,
+        settings.offline,
+        settings.kokoro_runtime,
+        settings.http.speech_key,
+    )
 
 
 def fetch_weights(
@@ -215,15 +245,21 @@ def open_production(
     Args:
         settings: of this process.
         engine: name of the engine.
-        workers: speech workers; None means the settings' number, else one for each core.
+        workers: speech workers; None means the settings' number, else one for each core, or
+            for each worker of the speech services.
+
+    Raises:
+        EngineUnavailableError: no speech service answers.
     """
     from darkchannel.production.pipeline import Production
-    from darkchannel.production.pool import default_workers, speech_workers
+    from darkchannel.production.pool import default_workers, speech_threads, speech_workers
     from darkchannel.storage import JobManager, MinIOClient
 
     cores = default_workers()
-    count = workers or settings.workers or cores
+    count = workers or settings.workers or remote_workers(engine, settings) or cores
     spec = engine_spec(engine, settings, threads=max(1, cores // count))
+    # Threads wait for services as well as processes do; tones stay with what a run is made of.
+    pool = speech_threads if "://" in engine else speech_workers
     with open_store(settings) as config:
         client = MinIOClient(config)
         yield Production(
@@ -231,12 +267,25 @@ def open_production(
             client=client,
             jobs=JobManager(client),
             make_engine=spec,
-            pool=functools.partial(speech_workers, count),
-            keep_store=_keeper(settings),
+            pool=functools.partial(pool, count),
+            keep_store=store_keeper(settings),
         )
 
 
-def _keeper(settings: Settings) -> Callable[[], object]:
+def remote_workers(engine: str, settings: Settings) -> int | None:
+    """How many chunks speech services speak at a time; None for an engine of this machine."""
+    if "://" not in engine:
+        return None
+    from darkchannel.speech.remote import RemoteEngine
+
+    remote = engine_spec(engine, settings)()
+    try:
+        return remote.workers if isinstance(remote, RemoteEngine) else None
+    finally:
+        remote.close()
+
+
+def store_keeper(settings: Settings) -> Callable[[], object]:
     """What brings the store back when it died: nothing, unless it is the embedded one."""
     if settings.store is not None:
         return lambda: None

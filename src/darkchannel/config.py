@@ -18,9 +18,16 @@ from darkchannel.errors import SettingError
 OWN_PREFIX = "DARKCHANNEL_"
 OWN_NAMES = frozenset(
     {
+        "DARKCHANNEL_API_GRACE_SECONDS",
+        "DARKCHANNEL_API_KEYS_FILE",
+        "DARKCHANNEL_API_RATE",
         "DARKCHANNEL_DATA_DIR",
         "DARKCHANNEL_KOKORO_RUNTIME",
         "DARKCHANNEL_OFFLINE",
+        "DARKCHANNEL_SPEECH_KEY",
+        "DARKCHANNEL_SPEECH_QUEUE",
+        "DARKCHANNEL_WEBHOOK_PRIVATE",
+        "DARKCHANNEL_WEBHOOK_SECRET",
         "DARKCHANNEL_WORKERS",
     }
 )
@@ -72,6 +79,29 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Of the HTTP services, and of what calls them.
+
+    Attributes:
+        keys_file: names and hashes of the API keys; there need not be one on loopback.
+        rate: requests a second that one key may make, on average.
+        grace_seconds: what SIGTERM leaves the work under way.
+        queue: chunks that may wait in a speech service; beyond it 503.
+        speech_key: the API key to show to speech services elsewhere.
+        webhook_secret: what webhooks are signed with; None means that there are none.
+        webhook_private: let webhooks go to private, loopback and link-local addresses.
+    """
+
+    keys_file: Path = Path("api-keys")
+    rate: float = 50.0
+    grace_seconds: float = 30.0
+    queue: int = 64
+    speech_key: str | None = field(default=None, repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
+    webhook_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one process.
 
@@ -82,6 +112,7 @@ class Settings:
         workers: speech workers; None means one for each core.
         offline: never fetch anything; say what is missing instead.
         kokoro_runtime: what computes the Kokoro voice; None means the default.
+        http: of the HTTP services.
     """
 
     data_dir: Path
@@ -90,6 +121,7 @@ class Settings:
     workers: int | None = None
     offline: bool = False
     kokoro_runtime: str | None = None
+    http: HttpSettings = field(default_factory=HttpSettings)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -110,13 +142,15 @@ class Settings:
             refs=env.get("MINIO_BUCKET_REFS", defaults.refs),
             temp=env.get("MINIO_BUCKET_TEMP", defaults.temp),
         )
+        data_dir = _data_dir(env)
         return cls(
-            data_dir=_data_dir(env),
+            data_dir=data_dir,
             store=_store(env, buckets) if "MINIO_ENDPOINT" in env else None,
             buckets=buckets,
             workers=_positive_int(env, "DARKCHANNEL_WORKERS"),
             offline=_flag(env, "DARKCHANNEL_OFFLINE"),
             kokoro_runtime=env.get("DARKCHANNEL_KOKORO_RUNTIME"),
+            http=_http(env, data_dir),
         )
 
 
@@ -134,6 +168,30 @@ def _data_dir(env: Mapping[str, str]) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("darkchannel", appauthor=False))
+
+
+def _http(env: Mapping[str, str], data_dir: Path) -> HttpSettings:
+    usual = HttpSettings()
+    return HttpSettings(
+        keys_file=Path(
+            env.get("DARKCHANNEL_API_KEYS_FILE", data_dir / usual.keys_file)
+        ).expanduser(),
+        rate=_number(env, "DARKCHANNEL_API_RATE", usual.rate, least=0.01),
+        grace_seconds=_number(env, "DARKCHANNEL_API_GRACE_SECONDS", usual.grace_seconds),
+        queue=_positive_int(env, "DARKCHANNEL_SPEECH_QUEUE") or usual.queue,
+        speech_key=env.get("DARKCHANNEL_SPEECH_KEY"),
+        webhook_secret=_secret(env, "DARKCHANNEL_WEBHOOK_SECRET"),
+        webhook_private=_flag(env, "DARKCHANNEL_WEBHOOK_PRIVATE"),
+    )
+
+
+def _secret(env: Mapping[str, str], name: str) -> str | None:
+    value = env.get(name)
+    if value is not None and len(value) < 16:
+        raise SettingError(
+            f"{name} is too short to be a secret", remedy="give it 16 characters or more"
+        )
+    return value
 
 
 def _store(env: Mapping[str, str], buckets: Buckets) -> StoreConfig:
@@ -185,6 +243,21 @@ def _positive_int(env: Mapping[str, str], name: str) -> int | None:
     if not value.isdecimal() or not 1 <= int(value) <= 1024:
         raise SettingError(f"{name}={value!r}: expected a whole number from 1 to 1024")
     return int(value)
+
+
+def _number(
+    env: Mapping[str, str], name: str, usual: float, *, least: float = 0.0, most: float = 3600.0
+) -> float:
+    value = env.get(name)
+    if value is None:
+        return usual
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        raise SettingError(f"{name}={value!r}: expected a number from {least:g} to {most:g}")
+    return number
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

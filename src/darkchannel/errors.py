@@ -13,7 +13,8 @@
     ├── UnavailableError             4   something that must answer does not
     │   ├── StoreUnavailableError        no answer from the store, or not yet
     │   ├── StoreAccessError             the store refuses the credentials or the act
-    │   └── EngineUnavailableError       weights, libraries or a speech service are missing
+    │   ├── EngineUnavailableError       weights, libraries or a speech service are missing
+    │   └── EngineBusyError              more speech is asked for than may wait
     ├── StoreError                       the store answered with something else than asked for
     │   ├── NotFoundError                no such object or bucket
     │   ├── PreconditionError            a conditional write lost: somebody else wrote first
@@ -111,6 +112,10 @@ class StoreAccessError(UnavailableError):
 
 class EngineUnavailableError(UnavailableError):
     """Weights, libraries or a speech service are missing."""
+
+
+class EngineBusyError(UnavailableError):
+    """More speech is asked for than may wait for its turn: safe to try again."""
 
 
 class StoreError(DarkChannelError):

@@ -24,6 +24,11 @@ COMMANDS = [
     "jobs delete",
     "models fetch",
     "models list",
+    "serve api",
+    "serve speech",
+    "keys add",
+    "keys list",
+    "keys remove",
     "store serve",
     "store setup",
     "store check",
@@ -32,7 +37,7 @@ COMMANDS = [
 
 def test_help_loads_nothing_heavy() -> None:
     """Help needs no store library, no arrays, no speech, no terminal painting."""
-    heavy = ("boto3", "botocore", "numpy", "onnxruntime", "espeakng_loader", "rich")
+    heavy = ("boto3", "botocore", "numpy", "onnxruntime", "espeakng_loader", "rich", "fastapi")
     code = (
         "import sys\n"
         "from darkchannel.cli import main\n"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -12,7 +14,9 @@ import pytest
 from darkchannel.errors import SynthesisError, UnknownLanguageError, UnknownVoiceError
 from darkchannel.models import Utterance
 from darkchannel.speech.engine import Engine, Speech
+from darkchannel.speech.remote import RemoteEngine
 from darkchannel.speech.tone import ToneEngine
+from tests.api.processes import served
 from tests.speech.material import chunk_of, utterance
 from tests.speech.real_kokoro import real_kokoro
 
@@ -30,6 +34,7 @@ LONGER = "Ninguém respondeu, e o vento levou a voz dela pela rua abaixo."
 @pytest.fixture(
     params=[
         "tone",
+        "remote",
         pytest.param("kokoro", marks=pytest.mark.slow),
         # What they share with the other runtime is shown by that one in `make test`.
         pytest.param("kokoro on onnxruntime", marks=pytest.mark.acceptance),
@@ -38,7 +43,25 @@ LONGER = "Ninguém respondeu, e o vento levou a voz dela pela rua abaixo."
 )
 def engine(request: pytest.FixtureRequest) -> Engine:
     """One engine after the other."""
+    if request.param == "remote":
+        return RemoteEngine([request.getfixturevalue("tone_service")], patience=10)
     return ENGINES[request.param]()
+
+
+@pytest.fixture(scope="module")
+def tone_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real service process that speaks tones, on no store at all."""
+    folder = tmp_path_factory.mktemp("service")
+    environment = {
+        **os.environ,
+        "DARKCHANNEL_DATA_DIR": str(folder),
+        "MINIO_ENDPOINT": "http://127.0.0.1:9",
+        "MINIO_ACCESS_KEY": "none",
+        "MINIO_SECRET_KEY": "none",
+    }
+    command = [sys.executable, "-m", "darkchannel", "serve", "speech", "--engine", "tone"]
+    with served([*command, "--port", "0"], environment, folder / "log") as url:
+        yield url
 
 
 def speak(engine: Engine, *texts: str, speed: float = 1.0) -> Speech:

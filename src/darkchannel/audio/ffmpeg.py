@@ -76,7 +76,7 @@ def _shortcoming(path: str) -> str | None:
             [*command, "-f", "null", "-"],
             input=bytes(4800),
             capture_output=True,
-            env=_environment(),
+            env=minimal_environment(),
             timeout=30,
             check=False,
         )
@@ -116,7 +116,7 @@ def run(
         stdin=subprocess.DEVNULL if blocks is None else subprocess.PIPE,
         stdout=subprocess.DEVNULL if sink is None else subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=_environment(),
+        env=minimal_environment(),
         process_group=0,  # Ctrl-C reaches this process alone, which then decides
     )
     log = _Log(process.stderr)
@@ -133,7 +133,20 @@ def run(
     return "\n".join(lines)
 
 
-def _environment() -> dict[str, str]:
+def filter_command(arguments: Sequence[str]) -> list[str]:
+    """The command of an FFmpeg that somebody else runs, in :func:`minimal_environment`.
+
+    Args:
+        arguments: what follows the program's name.
+
+    Raises:
+        AudioError: there is no FFmpeg.
+    """
+    return [find_ffmpeg(), *_GLOBAL, "-loglevel", "error", *arguments]
+
+
+def minimal_environment() -> dict[str, str]:
+    """What an FFmpeg is told of this process: no secrets, no ``FFREPORT``."""
     kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     return {**kept, "LC_ALL": "C"}
 

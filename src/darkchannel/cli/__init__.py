@@ -14,8 +14,10 @@ import click
 from darkchannel.cli.console import Console, report_error
 from darkchannel.cli.inspect import doctor, plan, voices
 from darkchannel.cli.jobs import jobs, url
+from darkchannel.cli.keys import keys
 from darkchannel.cli.models import models
 from darkchannel.cli.render import render
+from darkchannel.cli.serve import serve
 from darkchannel.cli.store import cleanup, store
 
 EPILOG = """
@@ -65,7 +67,7 @@ def _accept_everywhere(command: click.Command) -> None:
         )
 
 
-for command in (render, plan, jobs, url, voices, models, cleanup, store, doctor):
+for command in (render, plan, jobs, url, voices, models, cleanup, store, serve, keys, doctor):
     _accept_everywhere(command)
     cli.add_command(command)
 

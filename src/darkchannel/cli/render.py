@@ -39,7 +39,7 @@ def reading_options(command: Any) -> Any:
                 "--engine",
                 default="kokoro",
                 show_default=True,
-                help="kokoro speaks; tone beeps at once, for dry runs.",
+                help="kokoro speaks; tone beeps at once, for dry runs; or http://HOST:PORT,...",
             ),
             click.option("--encoding", help="Encoding of the input, if it is not UTF-8."),
             click.option("--strict", is_flag=True, help="Refuse what would only be warned about."),

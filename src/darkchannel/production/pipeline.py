@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from darkchannel.audio.mastering import MasteredBook, master
 from darkchannel.audio.presets import get_preset
 from darkchannel.config import StoreConfig
-from darkchannel.errors import (
-    DarkChannelError,
-    JobCancelledError,
-    JobConflictError,
-    LeaseLostError,
-    MergeError,
-    NotFoundError,
-)
-from darkchannel.models import Chunk, JobStatus, Plan, Take
-from darkchannel.production.gate import find_broken_takes, read_takes
+from darkchannel.errors import JobConflictError
+from darkchannel.models import JobStatus, Plan
 from darkchannel.production.patience import patiently
 from darkchannel.production.planning import plan_text
 from darkchannel.production.progress import OnProgress, Progress, ignore_progress
-from darkchannel.production.publishing import (
-    FinishedBook,
-    check_output,
-    fetch_book,
-    place_files,
-    publish,
-)
-from darkchannel.production.rendering import Pool, render_takes
+from darkchannel.production.publishing import check_output, fetch_book
+from darkchannel.production.rendering import Pool
 from darkchannel.production.request import RenderOptions, RenderRequest, RenderResult
-from darkchannel.production.worker import EngineFactory, TakeTask, sample_lengths
-from darkchannel.storage import JobLease, JobManager, MinIOClient
-from darkchannel.storage.keys import chunk_key, chunks_prefix, take_cache_key
-
-_STORE_CARE_SECONDS = 2.0
+from darkchannel.production.run import JobRun
+from darkchannel.production.worker import EngineFactory
+from darkchannel.speech.engine import Engine
+from darkchannel.storage import JobManager, MinIOClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +35,7 @@ class Production:
         make_engine: builds the engine here and in workers.
         pool: where chunks are rendered.
         keep_store: called now and then during a run; brings an embedded store back that died.
+        interrupt: called a few times a second during a run; raises to end it.
     """
 
     store: StoreConfig
@@ -61,6 +44,7 @@ class Production:
     make_engine: EngineFactory
     pool: Pool
     keep_store: Callable[[], object] = lambda: None
+    interrupt: Callable[[], object] = lambda: None
 
     def render(
         self,
@@ -89,16 +73,38 @@ class Production:
         on_progress(Progress("planning"))
         engine = self.make_engine()
         try:
-            plan = plan_text(
-                request.data, request.options, engine, ssml=_ssml(request.input_format)
-            )
-            job_id = request.resolve_job_id(engine.fingerprint)
+            plan, job_id = self.plan(request, engine)
         finally:
             engine.close()
+        self.create(request, job_id, plan)
+        return self._run(job_id, plan, request.use_cache, output, on_progress)
+
+    def plan(self, request: RenderRequest, engine: Engine) -> tuple[Plan, str]:
+        """What a request would say, and the id its job would have; nothing is written.
+
+        Raises:
+            InputError: the request cannot be rendered.
+        """
+        get_preset(request.options.preset)
+        ssml = _ssml(request.input_format)
+        plan = plan_text(request.data, request.options, engine, ssml=ssml)
+        return plan, request.resolve_job_id(engine.fingerprint)
+
+    def create(self, request: RenderRequest, job_id: str, plan: Plan, **fields: Any) -> None:
+        """Create the job of a request, or find the one that was created so before.
+
+        Args:
+            request: what to read and how.
+            job_id: of the job.
+            plan: of the request.
+            **fields: further metadata.
+
+        Raises:
+            JobConflictError: the job id is taken by another input.
+        """
         options = request.options
-        title = options.title or plan.title or _only_chapter(plan) or request.name
         self.jobs.create_job(
-            title,
+            options.title or plan.title or _only_chapter(plan) or request.name,
             request.data,
             job_id=job_id,
             input_format=request.input_format,
@@ -106,8 +112,8 @@ class Production:
             voice=plan.chunks[0].voice,
             language=options.language,
             options=options.to_dict(),
+            **fields,
         )
-        return self._run(job_id, plan, request.use_cache, output, on_progress)
 
     def resume(
         self,
@@ -128,6 +134,19 @@ class Production:
             check_output(output)
         plan = self._plan_again(self.jobs.get_job_metadata(job_id))
         return self._run(job_id, plan, use_cache, output, on_progress)
+
+    def merge(self, job_id: str) -> None:
+        """Make the book of takes that others rendered.
+
+        Raises:
+            MergeError: takes are missing or broken; the message names their chunks.
+            DarkChannelError: as :meth:`render`.
+        """
+        plan = Plan.from_json(self.jobs.read_plan(job_id))
+        with self.jobs.acquire(job_id) as lease:
+            metadata = patiently(lambda: self.jobs.get_job_metadata(job_id), self.keep_store)
+            if metadata["status"] != JobStatus.COMPLETED:
+                JobRun(self, lease, job_id, plan).produce(metadata, render=False)
 
     def _plan_again(self, metadata: dict[str, Any]) -> Plan:
         """The plan of a job: as it was written, or made anew where it was not."""
@@ -160,7 +179,7 @@ class Production:
         with self.jobs.acquire(job_id) as lease:
             metadata = patiently(lambda: self.jobs.get_job_metadata(job_id), self.keep_store)
             patiently(lambda: self._settle_plan(job_id, plan, metadata), self.keep_store)
-            run = _Run(self, lease, job_id, plan, use_cache, on_progress)
+            run = JobRun(self, lease, job_id, plan, use_cache, on_progress)
             finished = None
             if metadata["status"] == JobStatus.COMPLETED:
                 finished = patiently(
@@ -195,190 +214,6 @@ class Production:
                 f"job {job_id} was planned with other options",
                 remedy="leave --job-id out, or name another",
             )
-
-
-@dataclass
-class _Run:
-    """One run of a job under its lease."""
-
-    parts: Production
-    lease: JobLease
-    job_id: str
-    plan: Plan
-    use_cache: bool
-    on_progress: OnProgress
-    takes: dict[int, Take] = field(default_factory=dict)
-    rendered: int = 0
-    audio_seconds: float = 0.0
-    looked_after_store: float = 0.0
-
-    @property
-    def progress(self) -> Progress:
-        """Where the run stands, as a rendering in progress."""
-        total = len(self.plan.chunks)
-        return Progress(
-            "rendering",
-            self.job_id,
-            chunks_total=total,
-            chunks_done=len(self.takes),
-            chunks_reused=len(self.takes) - self.rendered,
-            audio_seconds=self.audio_seconds,
-            fraction=len(self.takes) / total,
-        )
-
-    def produce(self, metadata: dict[str, Any], output: Path | None) -> FinishedBook:
-        """Render, check, master and publish; the job's metadata says how it went."""
-        try:
-            self._update(status=JobStatus.PROCESSING, chunks_total=len(self.plan.chunks))
-            self._render(self.plan.chunks)
-            self._pass_gate()
-            self._update(status=JobStatus.MERGING, chunks_completed=len(self.takes))
-            with tempfile.TemporaryDirectory(prefix="darkchannel-") as directory:
-                book = self._master(metadata, Path(directory))
-                self.check()
-                self.on_progress(replace(self.progress, stage="publishing", fraction=0.0))
-                finished = publish(
-                    self.parts.client, self.parts.store.buckets, self.job_id, metadata, book
-                )
-                self._update(status=JobStatus.COMPLETED, **finished.metadata)
-                return place_files(finished, output)
-        except JobCancelledError:
-            raise  # the metadata says so already
-        except LeaseLostError as error:
-            self._require_job(error)
-            raise  # the metadata belongs to somebody else
-        except KeyboardInterrupt:
-            self._record(status=JobStatus.CANCELLED)
-            raise
-        except DarkChannelError as error:
-            self._require_job(error)
-            self._record(
-                status=JobStatus.FAILED,
-                error={
-                    "type": type(error).__name__,
-                    "message": error.message,
-                    "chunk": error.chunk,
-                },
-            )
-            raise
-
-    def check(self) -> None:
-        """Stop a run that was cancelled or whose job belongs to somebody else by now."""
-        if time.monotonic() - self.looked_after_store > _STORE_CARE_SECONDS:
-            self.looked_after_store = time.monotonic()
-            self.parts.keep_store()
-        self.lease.check()
-
-    def _update(self, **fields: Any) -> None:
-        patiently(lambda: self.lease.update(**fields), self.check)
-
-    def _require_job(self, error: DarkChannelError) -> None:
-        """Name a bucket or a job deleted under the run rather than what comes of it.
-
-        Raises:
-            NotFoundError: there is no such bucket any more.
-            LeaseLostError: the bucket is there, and the job is not.
-        """
-        if not isinstance(error, (NotFoundError, LeaseLostError, MergeError)):
-            return
-        bucket = self.parts.store.buckets.jobs
-        try:
-            next(self.parts.client.list(bucket, chunks_prefix(self.job_id)), None)
-            if not isinstance(error, LeaseLostError):
-                self.lease.update()
-        except (NotFoundError, LeaseLostError) as gone:
-            raise gone from error
-        except DarkChannelError:
-            return  # the first error is the news
-
-    def _record(self, **fields: Any) -> None:
-        """Write how it ended; what ended it is the news, so a store that is gone adds none."""
-        with contextlib.suppress(DarkChannelError):
-            self.lease.update(**fields, chunks_completed=len(self.takes))
-
-    def _render(self, chunks: tuple[Chunk, ...]) -> None:
-        bucket, prefix = self.parts.store.buckets.jobs, chunks_prefix(self.job_id)
-        existing = patiently(
-            lambda: {info.key for info in self.parts.client.list(bucket, prefix)}, self.check
-        )
-
-        lengths = sample_lengths(chunks)
-
-        def task(chunk: Chunk, again: bool) -> TakeTask:
-            return TakeTask(
-                job_id=self.job_id,
-                chunk=chunk,
-                store=self.parts.store,
-                make_engine=self.parts.make_engine,
-                may_exist=again or chunk_key(self.job_id, chunk.index) in existing,
-                use_cache=self.use_cache,
-                lengths=lengths,
-            )
-
-        self.on_progress(self.progress)
-        render_takes(chunks, task, self.parts.pool, on_take=self._took, check=self.check)
-
-    def _took(self, take: Take) -> None:
-        self.takes[take.index] = take
-        if not take.reused:
-            self.rendered += 1
-            self.audio_seconds += take.seconds
-        self.lease.progress(len(self.takes))
-        self.on_progress(self.progress)
-
-    def _pass_gate(self) -> None:
-        """Check every take; render broken ones once more, then insist."""
-        self.on_progress(replace(self.progress, stage="checking", fraction=0.0))
-        broken = self._broken(self.plan.chunks)
-        if not broken:
-            return
-        again = tuple(self.plan.chunks[error.chunk - 1] for error in broken if error.chunk)
-        for chunk in again:
-            # Both copies go: the cache's may be where the damage came from.
-            self._delete(self.parts.store.buckets.jobs, chunk_key(self.job_id, chunk.index))
-            self._delete(self.parts.store.buckets.temp, take_cache_key(chunk.digest))
-            self._forget(chunk)
-        self._render(again)
-        still = self._broken(again)
-        if still:
-            raise MergeError(
-                f"{still[0].message}, and so it was when rendered again",
-                chunk=still[0].chunk,
-                remedy="render it alone with `darkchannel plan` and `render` to see why",
-            )
-
-    def _forget(self, chunk: Chunk) -> None:
-        take = self.takes.pop(chunk.index)
-        if not take.reused:
-            self.rendered -= 1
-            self.audio_seconds -= take.seconds
-
-    def _delete(self, bucket: str, key: str) -> None:
-        patiently(lambda: self.parts.client.delete(bucket, key), self.check)
-
-    def _broken(self, chunks: tuple[Chunk, ...]) -> list[MergeError]:
-        takes = [self.takes[chunk.index] for chunk in chunks]
-        return find_broken_takes(self.parts.client, self.parts.store.buckets, chunks, takes)
-
-    def _master(self, metadata: dict[str, Any], directory: Path) -> MasteredBook:
-        takes = [self.takes[chunk.index] for chunk in self.plan.chunks]
-
-        def read() -> Iterator[bytes]:
-            return read_takes(self.parts.client, self.parts.store.buckets, takes)
-
-        def advance(fraction: float) -> None:
-            self.check()
-            self.on_progress(replace(self.progress, stage="mastering", fraction=fraction))
-
-        return master(
-            self.plan,
-            takes,
-            read,
-            directory,
-            title=metadata["chapter_title"],
-            preset=get_preset(metadata["options"]["preset"]),
-            on_progress=advance,
-        )
 
 
 def _only_chapter(plan: Plan) -> str | None:

@@ -7,9 +7,17 @@ from darkchannel.production.request import RenderOptions
 from darkchannel.script import decode, make_plan, read_script
 from darkchannel.speech.engine import Engine
 
+TARGET = (100, 200)
+"""Tokens of a chunk: what voices sound best at."""
+
 
 def plan_text(
-    data: bytes, options: RenderOptions, engine: Engine, *, ssml: bool | None = None
+    data: bytes,
+    options: RenderOptions,
+    engine: Engine,
+    *,
+    ssml: bool | None = None,
+    target: tuple[int, int] = TARGET,
 ) -> Plan:
     """Plan what an engine will say of a text; renders nothing.
 
@@ -18,6 +26,7 @@ def plan_text(
         options: how to read it.
         engine: whose tokens are counted and whose voices are checked.
         ssml: whether it is SSML; None looks at the content.
+        target: the fewest and the most tokens a chunk should have where sentences allow.
 
     Raises:
         ScriptError: the text cannot be read.
@@ -37,4 +46,5 @@ def plan_text(
         max_tokens=engine.max_tokens,
         voice=options.voice,
         speed=options.speed,
+        target=target,
     )

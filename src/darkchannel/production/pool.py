@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 
@@ -61,6 +61,20 @@ def speech_workers(count: int) -> Iterator[ProcessPoolExecutor]:
     finally:
         hand.close()
         leash.close()
+
+
+@contextmanager
+def speech_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads, for engines that hardly compute.
+
+    Args:
+        count: how many.
+    """
+    executor = ThreadPoolExecutor(count, thread_name_prefix="speech")
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _start_worker(leash: Connection) -> None:

@@ -83,7 +83,9 @@ def make_take(task: TakeTask) -> Take:
         take = _find(client, buckets.temp, cache_key, task.chunk)
         if take is not None and _copied(client, buckets.temp, cache_key, buckets.jobs, key):
             return replace(take, key=key)
-    take, data = _render(task, key)
+    engine = held_engine(task.make_engine)
+    engine.prepare(task.lengths)
+    take, data = render_take(engine, task.chunk, key)
     facts = describe_take(take)
     patiently(lambda: client.put(buckets.jobs, key, data, content_type="audio/wav", metadata=facts))
     if task.use_cache:
@@ -146,10 +148,21 @@ def _copied(
     return True
 
 
-def _render(task: TakeTask, key: str) -> tuple[Take, bytes]:
-    chunk = task.chunk
-    engine = _engine(task.make_engine)
-    engine.prepare(task.lengths)
+def render_take(engine: Engine, chunk: Chunk, key: str) -> tuple[Take, bytes]:
+    """Speak a chunk, and see that it is a plausible reading.
+
+    Args:
+        engine: that speaks.
+        chunk: what to say.
+        key: under which the take is to lie.
+
+    Returns:
+        The facts, and the WAV file.
+
+    Raises:
+        SynthesisError, EngineUnavailableError: the engine cannot speak the chunk.
+        MergeError: what it said cannot be a reading of the chunk.
+    """
     speech = next(iter(engine.synthesize([chunk])))
     data = encode_wav(speech.samples, speech.sample_rate)
     take = Take(
@@ -171,7 +184,7 @@ def _sentence_starts(speech: Speech, chunk: Chunk) -> tuple[float, ...]:
     return sentence_starts(speech.samples, speech.sample_rate, weights)
 
 
-def _engine(make_engine: EngineFactory) -> Engine:
+def held_engine(make_engine: EngineFactory) -> Engine:
     """This thread's engine: made once, and let go only for another."""
     held: tuple[EngineFactory, Engine] | None = getattr(_held, "engine", None)
     if held is not None and held[0] == make_engine:

@@ -26,6 +26,15 @@ def check_chunk(chunk: Chunk, tokens: int, max_tokens: int) -> None:
             remedy="plan the text again: chunking keeps within the engine's limit",
             chunk=chunk.index,
         )
+    check_speed(chunk)
+
+
+def check_speed(chunk: Chunk) -> None:
+    """Refuse a speed that no engine follows, infinity and what is not a number included.
+
+    Raises:
+        SynthesisError: names the chunk, and what was expected.
+    """
     if not SLOWEST <= chunk.speed <= FASTEST:
         raise SynthesisError(
             f"chunk {chunk.index} has speed {chunk.speed:g}: expected {SLOWEST:g} to {FASTEST:g}",

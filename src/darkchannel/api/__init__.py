@@ -1,0 +1,1 @@
+"""The HTTP services: parse, call production, present.  No logic lives here."""
