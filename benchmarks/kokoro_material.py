@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.table import Row
-from darkchannel.composition import fetch_weights
 from darkchannel.config import Settings
+from darkchannel.engines import fetch_weights
 from darkchannel.models import Chunk, Utterance
 from darkchannel.speech.kokoro import preparation
 from darkchannel.speech.kokoro.engine import KokoroEngine

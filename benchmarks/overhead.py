@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.commands import output_of, render_command
 from benchmarks.table import Row
 from benchmarks.texts import chapter
-from darkchannel.composition import EngineSpec, engine_spec, fetch_weights
 from darkchannel.config import Settings
+from darkchannel.engines import EngineSpec, engine_spec, fetch_weights
 from darkchannel.models import Chunk
 from darkchannel.production.planning import plan_text
 from darkchannel.production.pool import default_workers, speech_workers

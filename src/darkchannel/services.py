@@ -6,15 +6,9 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from darkchannel.composition import (
-    engine_spec,
-    fetch_weights,
-    open_store,
-    reach_store,
-    remote_workers,
-    store_keeper,
-)
+from darkchannel.composition import open_store, reach_store, store_keeper
 from darkchannel.config import Settings
+from darkchannel.engines import engine_spec, fetch_weights, remote_workers
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.production.pipeline import Production
 from darkchannel.production.pool import default_workers, speech_threads, speech_workers
@@ -48,10 +42,10 @@ def open_speech(
     """
     cores = default_workers()
     count = workers or settings.workers or cores
-    spec = engine_spec(engine, settings, threads=max(1, cores // count))
-    pool = speech_workers if spec.computes else speech_threads
     opened = open_store(settings) if settings.store is None else reach_store(settings)
     with opened as config:
+        spec = engine_spec(engine, settings, threads=max(1, cores // count), store=config)
+        pool = speech_workers if spec.computes else speech_threads
         yield SpeechParts(
             make_engine=spec,
             pool=functools.partial(pool, count),
@@ -80,21 +74,21 @@ def open_jobs_api(
     """
     cores = default_workers()
     count = workers or settings.workers or _workers_elsewhere(settings, engine) or cores
-    spec = engine_spec(engine, settings, threads=max(1, cores // count))
-    make_pool = functools.partial(speech_workers if spec.computes else speech_threads, count)
     opened = open_store(settings) if settings.store is None else reach_store(settings)
-
-    def production(client: MinIOClient) -> Production:
-        return Production(
-            store=client.config,
-            client=client,
-            jobs=JobManager(client),
-            make_engine=spec,
-            pool=make_pool,
-            keep_store=store_keeper(settings),
-        )
-
     with opened as config:
+        spec = engine_spec(engine, settings, threads=max(1, cores // count), store=config)
+        make_pool = functools.partial(speech_workers if spec.computes else speech_threads, count)
+
+        def production(client: MinIOClient) -> Production:
+            return Production(
+                store=config,
+                client=client,
+                jobs=JobManager(client),
+                make_engine=spec,
+                pool=make_pool,
+                keep_store=store_keeper(settings),
+            )
+
         impatient = MinIOClient(config, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
         pool = SharedPool(make_pool, count)
         try:

@@ -31,6 +31,7 @@ PATHS = [
     ("POST", "/synthesize-to-s3"),
     ("POST", "/v1/audio/speech"),
     ("GET", "/engine"),
+    ("POST", "/engine/voice"),
     ("POST", "/engine/tokens"),
     ("POST", "/engine/speech"),
 ]

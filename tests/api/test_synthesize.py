@@ -134,7 +134,9 @@ BAD: dict[str, tuple[dict[str, Any], int, str]] = {
     "a new line": ({"job_id": "a\n"}, 422, "InputError"),
     "too fast": ({"speed": 4.0}, 422, "InputError"),
     "a pitch": ({"pitch": 2}, 422, "InputError"),
-    "a voice to clone": ({"reference": "me.wav"}, 422, "InputError"),
+    "an unknown recording": ({"reference": "me.wav"}, 422, "UnknownVoiceError"),
+    "a recording that is a voice": ({"reference": "tone-a"}, 422, "InputError"),
+    "a voice and a recording": ({"reference": "a", "voice": "tone-a"}, 422, "InputError"),
     "an unknown field": ({"txt": "x"}, 422, "InputError"),
 }
 

@@ -18,10 +18,12 @@ from darkchannel.speech.remote import RemoteEngine
 from darkchannel.speech.tone import ToneEngine
 from tests.api.processes import served
 from tests.speech.material import chunk_of, utterance
+from tests.speech.openvoice.seeded import small_openvoice
 from tests.speech.real_kokoro import real_kokoro
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     "tone": ToneEngine,
+    "openvoice": small_openvoice,
     "kokoro": real_kokoro,
     "kokoro on onnxruntime": partial(real_kokoro, "onnxruntime"),
     "kokoro on openvino": partial(real_kokoro, "openvino"),
@@ -35,6 +37,7 @@ LONGER = "Ninguém respondeu, e o vento levou a voz dela pela rua abaixo."
     params=[
         "tone",
         "remote",
+        "openvoice",
         pytest.param("kokoro", marks=pytest.mark.slow),
         # What they share with the other runtime is shown by that one in `make test`.
         pytest.param("kokoro on onnxruntime", marks=pytest.mark.acceptance),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from darkchannel.composition import EngineSpec
 from darkchannel.config import StoreConfig
+from darkchannel.engines import EngineSpec
 from darkchannel.models import Plan
 from darkchannel.production.pipeline import Production
 from darkchannel.production.request import RenderOptions, RenderRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from darkchannel.composition import EngineSpec
+from darkchannel.engines import EngineSpec
 from darkchannel.production.pipeline import Production
 from darkchannel.production.worker import EngineFactory
 from darkchannel.storage import MinIOClient

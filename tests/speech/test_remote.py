@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from darkchannel.api.keys import KeyFile
-from darkchannel.composition import engine_spec
 from darkchannel.config import Credentials, Settings, StoreConfig
+from darkchannel.engines import engine_spec
 from darkchannel.errors import (
     EngineUnavailableError,
     SettingError,

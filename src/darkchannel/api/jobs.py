@@ -73,7 +73,7 @@ def _state_routes(jobs: JobsService) -> APIRouter:
 
     @router.get("/v1/voices", summary="The engine's voices")
     async def voices() -> list[VoiceAnswer]:
-        return await asyncio.to_thread(voice_answers, jobs.engine)
+        return await jobs.read(voice_answers)
 
     return router
 

@@ -38,6 +38,7 @@ from darkchannel.production.outside import (
     require_registrable,
 )
 from darkchannel.production.runner import RUNNER, JobRunner, JobsParts, owes_webhook
+from darkchannel.speech.engine import Engine
 from darkchannel.storage.keys import check_job_id
 from darkchannel.storage.retry import backoff
 
@@ -91,13 +92,8 @@ class JobsService:
                 threads.shutdown(wait=False, cancel_futures=True)
 
     async def store(self, call: Callable[..., T], *args: Any) -> T:
-        """Talk to the store in a thread; what goes wrong there is counted."""
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._store, functools.partial(call, *args))
-        except DarkChannelError as error:
-            self.service.metrics.failed_with(error)
-            raise
+        """Talk to the store in a thread."""
+        return await self._in(self._store, functools.partial(call, *args))
 
     async def check_ready(self) -> None:
         """See that jobs can be taken and worked on.
@@ -117,11 +113,20 @@ class JobsService:
     async def plan(self, sent: Sent) -> Plan:
         """What a text would say."""
         request = sent.request(self._engine_name(sent.options.engine))
-        loop = asyncio.get_running_loop()
-        plan, _ = await loop.run_in_executor(
-            self._reader, self.production.plan, request, self.engine
-        )
+        plan, _ = await self.read(functools.partial(self.production.plan, request))
         return plan
+
+    async def read(self, call: Callable[[Engine], T]) -> T:
+        """Have something asked of the engine, in its thread."""
+        return await self._in(self._reader, functools.partial(call, self.engine))
+
+    async def _in(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+        """Wait in a thread; what goes wrong with the store is counted."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, call)
+        except DarkChannelError as error:
+            self.service.metrics.failed_with(error)
+            raise
 
     async def create(
         self, wanted: JobRequest, sent: Sent, key: str | None

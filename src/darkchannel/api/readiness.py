@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from darkchannel.api.requests import Drain
 from darkchannel.api.turns import Turns
 from darkchannel.errors import DarkChannelError, EngineUnavailableError, UnavailableError
+from darkchannel.models import Chunk
 from darkchannel.production.request import RenderOptions
 from darkchannel.production.speaking import SpeechParts, plan_chunk, speak
+from darkchannel.production.worker import EngineFactory
 from darkchannel.storage.retry import backoff
 
 LOG = logging.getLogger("darkchannel.readiness")
@@ -85,12 +87,12 @@ class Readiness:
             return failure
         make_engine = self._parts.make_engine
         try:
-            engine = make_engine()
-            language = engine.voices[0].language
-            options = RenderOptions(language=language)
             chunk = await asyncio.get_running_loop().run_in_executor(
-                self._threads, plan_chunk, _FIRST_WORD, 1, options, engine
+                self._threads, _first_chunk, make_engine
             )
+            if chunk is None:
+                LOG.warning("the engine has no voice yet: nothing is loaded")
+                return None
             words = [
                 self._turns.run(None, speak, make_engine, chunk) for _ in range(self._parts.workers)
             ]
@@ -111,3 +113,15 @@ class Readiness:
         except DarkChannelError as error:
             return error
         return None
+
+
+def _first_chunk(make_engine: EngineFactory) -> Chunk | None:
+    """What the workers say first; None while nobody was cloned."""
+    engine = make_engine()
+    try:
+        if not engine.voices:
+            return None
+        options = RenderOptions(language=engine.voices[0].language)
+        return plan_chunk(_FIRST_WORD, 1, options, engine)
+    finally:
+        engine.close()

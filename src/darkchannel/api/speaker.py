@@ -58,13 +58,16 @@ class Speaker:
 
     async def read(self, call: Callable[..., T], *args: object) -> T:
         """Have a text read and its tokens counted; the engine is the last argument."""
-        reading = functools.partial(call, *args, self.engine)
-        return await asyncio.get_running_loop().run_in_executor(self._reader, reading)
+        return await self._in(self._reader, functools.partial(call, *args, self.engine))
 
     async def store(self, call: Callable[[], T]) -> T:
-        """Talk to the store; what goes wrong there is counted."""
+        """Talk to the store."""
+        return await self._in(self._store, call)
+
+    async def _in(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+        """Wait in a thread; what goes wrong with the store is counted."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._store, call)
+            return await asyncio.get_running_loop().run_in_executor(threads, call)
         except DarkChannelError as error:
             self.metrics.failed_with(error)
             raise

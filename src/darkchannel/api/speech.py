@@ -13,6 +13,8 @@ from darkchannel.api.speech_audio import audio_routes
 from darkchannel.api.speech_engine import engine_routes, voice_answers
 from darkchannel.api.speech_models import ChunkAnswer, ChunkRequest, ReadyAnswer, VoiceAnswer
 from darkchannel.api.turns import ClientLeftError
+from darkchannel.errors import InputError
+from darkchannel.models import Chunk
 from darkchannel.production.request import RenderOptions
 from darkchannel.production.speaking import (
     KeptTake,
@@ -21,6 +23,8 @@ from darkchannel.production.speaking import (
     keep_take,
     plan_chunk,
 )
+from darkchannel.speech.engine import Engine
+from darkchannel.speech.openvoice.voice import short_name
 from darkchannel.storage.keys import chunk_key
 
 MAX_BODY_BYTES = 256 * 1024
@@ -69,7 +73,7 @@ def _state_routes(speaker: Speaker) -> APIRouter:
 
     @router.get("/voices", summary="The engine's voices")
     async def voices() -> list[VoiceAnswer]:
-        return voice_answers(speaker.engine)
+        return await speaker.read(voice_answers)
 
     return router
 
@@ -90,8 +94,7 @@ def _chunk_routes(speaker: Speaker) -> APIRouter:
         """
         logs.bind(job_id=wanted.job_id, chunk=wanted.chunk_index)
         key = chunk_key(wanted.job_id, wanted.chunk_index)
-        options = RenderOptions(voice=wanted.voice, language=wanted.language, speed=wanted.speed)
-        chunk = await speaker.read(plan_chunk, wanted.text, wanted.chunk_index, options)
+        chunk = await speaker.read(_planned, wanted)
         kept = await speaker.store(lambda: find_take(client, key, chunk, replacing=wanted.replace))
         if kept is None:
             async with speaker.turns.place():
@@ -104,6 +107,26 @@ def _chunk_routes(speaker: Speaker) -> APIRouter:
         return _answer(client.config.buckets.jobs, kept)
 
     return router
+
+
+def _planned(wanted: ChunkRequest, engine: Engine) -> Chunk:
+    """The chunk of a request; what is to be cloned must be a cloned voice.
+
+    Raises:
+        InputError: there are a voice and a reference, or the reference is no cloned voice.
+    """
+    voice = wanted.voice
+    if wanted.reference is not None:
+        if voice is not None:
+            raise InputError("there are a voice and a reference", remedy="send one of them")
+        voice = engine.resolve_voice(wanted.reference, wanted.language)
+        if short_name(voice) is None:
+            raise InputError(
+                f"{wanted.reference!r} is a voice of the engine, not a recording's",
+                remedy="send it as `voice`",
+            )
+    options = RenderOptions(voice=voice, language=wanted.language, speed=wanted.speed)
+    return plan_chunk(wanted.text, wanted.chunk_index, options, engine)
 
 
 def _answer(bucket: str, kept: KeptTake) -> ChunkAnswer:

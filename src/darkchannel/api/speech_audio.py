@@ -16,7 +16,7 @@ from darkchannel.api.speech_models import SpeechRequest
 from darkchannel.audio.streaming import STREAM_FORMATS, STREAM_RATE
 from darkchannel.audio.wav import decode_wav, wav_of_pcm
 from darkchannel.errors import InputError
-from darkchannel.models import Chunk
+from darkchannel.models import Chunk, Plan
 from darkchannel.production.request import RenderOptions
 from darkchannel.production.speaking import Spoken, plan_passage
 from darkchannel.speech.engine import Engine
@@ -55,10 +55,7 @@ def audio_routes(speaker: Speaker) -> APIRouter:
         """
         engine = speaker.engine
         _check_model(wanted.model, engine)
-        options = RenderOptions(
-            voice=wanted.voice, language=_language(wanted, engine), speed=wanted.speed
-        )
-        chunks = (await speaker.read(plan_passage, wanted.input, options)).chunks
+        chunks = (await speaker.read(_planned, wanted)).chunks
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(speaker.turns.place())
             # What is wrong shows with the first chunk, while there can be another answer.
@@ -95,19 +92,18 @@ def _check_model(model: str, engine: Engine) -> None:
         )
 
 
-def _language(wanted: SpeechRequest, engine: Engine) -> str:
-    """The language asked for, or the voice's own.
+def _planned(wanted: SpeechRequest, engine: Engine) -> Plan:
+    """The chunks of a passage, in the language asked for, or the voice's own.
 
     Raises:
         UnknownVoiceError: there is no such voice; no other takes its place.
     """
-    if wanted.language is not None:
-        return wanted.language
-    for voice in engine.voices:
-        if voice.name == wanted.voice:
-            return voice.language
-    engine.resolve_voice(wanted.voice, _ANYBODY)
-    return _ANYBODY
+    language = wanted.language
+    if language is None:
+        full = engine.resolve_voice(wanted.voice, _ANYBODY)
+        language = next((v.language for v in engine.voices if v.name == full), _ANYBODY)
+    options = RenderOptions(voice=wanted.voice, language=language, speed=wanted.speed)
+    return plan_passage(wanted.input, options, engine)
 
 
 async def _blocks(

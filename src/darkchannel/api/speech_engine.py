@@ -95,6 +95,19 @@ class EngineSpeechAnswer(BaseModel):
     token_times: list[TokenTimeFacts] | None
 
 
+class VoiceRequest(Strict):
+    """A voice asked for."""
+
+    voice: Name | None = Field(default=None, description="The language's default if not given.")
+    language: Language
+
+
+class ResolvedAnswer(BaseModel):
+    """The voice that is meant."""
+
+    voice: str = Field(description="Its full name: of a cloned voice, with its version.")
+
+
 class EngineAnswer(BaseModel):
     """What an engine is."""
 
@@ -102,8 +115,6 @@ class EngineAnswer(BaseModel):
     fingerprint: str = Field(description="Changes whenever the same chunk would sound different.")
     sample_rate: int
     max_tokens: int
-    voices: list[VoiceAnswer]
-    aliases: dict[str, str] = Field(description="Other tags of its languages, such as `pt`.")
     workers: int = Field(description="How many chunks this service speaks at a time.")
 
 
@@ -118,10 +129,14 @@ def engine_routes(speaker: Speaker) -> APIRouter:
             fingerprint=speaker.engine.fingerprint,
             sample_rate=speaker.engine.sample_rate,
             max_tokens=speaker.engine.max_tokens,
-            voices=voice_answers(speaker.engine),
-            aliases=_aliases(speaker.engine),
             workers=speaker.parts.workers,
         )
+
+    @router.post(
+        "/engine/voice", summary="Which voice a name means", responses=documented(400, 422)
+    )
+    async def voice(wanted: VoiceRequest) -> ResolvedAnswer:
+        return ResolvedAnswer(voice=await speaker.read(_resolve, wanted))
 
     @router.post("/engine/tokens", summary="Count tokens", responses=documented(422))
     async def tokens(wanted: TokensRequest) -> TokensAnswer:
@@ -164,11 +179,5 @@ def _count(utterances: list[Utterance], engine: Engine) -> list[int]:
     return [engine.count_tokens(utterance) for utterance in utterances]
 
 
-def _aliases(engine: Engine) -> dict[str, str]:
-    """First parts of language tags that the engine takes for a language of its own."""
-    languages = {voice.language for voice in engine.voices}
-    found = {}
-    for alias in {language.split("-")[0] for language in languages} - languages:
-        voice = engine.resolve_voice(None, alias)
-        found[alias] = next(known.language for known in engine.voices if known.name == voice)
-    return found
+def _resolve(wanted: VoiceRequest, engine: Engine) -> str:
+    return engine.resolve_voice(wanted.voice, wanted.language)

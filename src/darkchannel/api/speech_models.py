@@ -47,8 +47,10 @@ class ChunkRequest(Strict):
     pitch: Literal[1] | None = Field(
         default=None, description="Only 1, the voice's own: no engine here changes it."
     )
-    reference: None = Field(
-        default=None, description="A voice to be cloned: not by this service's engine."
+    reference: Name | None = Field(
+        default=None,
+        description="In place of a voice, the name of one cloned of a recording in the store;"
+        " a service with the engine `openvoice` has such.",
     )
     replace: bool = Field(default=False, description="Write over another text under this key.")
 

@@ -58,6 +58,7 @@ def master(
     directory: Path,
     *,
     title: str,
+    comment: str | None = None,
     preset: Preset,
     formats: Sequence[str] = AUDIO_FORMATS,
     stem: str = "audiobook",
@@ -71,6 +72,7 @@ def master(
         read_takes: yields the WAV file of every take, in order; called once for each pass.
         directory: where the files go; made if it is not there.
         title: of the book.
+        comment: a remark for the files' metadata.
         preset: the mastering target.
         formats: audio files to make, of ``mp3`` and ``m4b``; the MP3 is measured if there is one.
         stem: name of the files, up to the dot.
@@ -95,7 +97,9 @@ def master(
     with _workshop(directory) as folder:
         outputs = {name: folder / f"{stem}.{name}" for name in AUDIO_FORMATS if name in formats}
         with _writing(directory):
-            labels = write_labels(folder / "metadata.txt", title, language, timeline.chapters)
+            labels = write_labels(
+                folder / "metadata.txt", title, language, timeline.chapters, comment=comment
+            )
 
         def attempt(processing: Processing) -> Measured:
             encode(

@@ -40,7 +40,14 @@ class Labels:
     chapters: int
 
 
-def write_labels(path: Path, title: str, language: str, chapters: Sequence[ChapterTime]) -> Labels:
+def write_labels(
+    path: Path,
+    title: str,
+    language: str,
+    chapters: Sequence[ChapterTime],
+    *,
+    comment: str | None = None,
+) -> Labels:
     """Write the FFMETADATA file.
 
     Args:
@@ -48,22 +55,26 @@ def write_labels(path: Path, title: str, language: str, chapters: Sequence[Chapt
         title: of the book.
         language: BCP 47 tag.
         chapters: in order.
+        comment: a remark for whoever looks at the files' metadata.
 
     Raises:
         OSError: it cannot be written.
     """
-    text = ffmetadata(title, language, chapters)
+    text = ffmetadata(title, language, chapters, comment=comment)
     path.write_text(text, encoding="utf-8")
     return Labels(path, language_code(language), len(chapters))
 
 
-def ffmetadata(title: str, language: str, chapters: Iterable[ChapterTime]) -> str:
+def ffmetadata(
+    title: str, language: str, chapters: Iterable[ChapterTime], *, comment: str | None = None
+) -> str:
     """The contents of an FFMETADATA file.
 
     Args:
         title: of the book.
         language: BCP 47 tag.
         chapters: in order; times are rounded to milliseconds, the resolution of both formats.
+        comment: a remark; MP3 and M4B both have a place for one.
     """
     lines = [
         ";FFMETADATA1",
@@ -72,6 +83,8 @@ def ffmetadata(title: str, language: str, chapters: Iterable[ChapterTime]) -> st
         "genre=Audiobook",
         f"language={language_code(language)}",
     ]
+    if comment is not None:
+        lines.append(f"comment={_value(comment)}")
     for chapter in chapters:
         start, end = round(chapter.start * 1000), round(chapter.end * 1000)
         lines += ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={end}"]

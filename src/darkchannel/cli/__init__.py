@@ -12,13 +12,14 @@ from dataclasses import replace
 import click
 
 from darkchannel.cli.console import Console, report_error
-from darkchannel.cli.inspect import doctor, plan, voices
+from darkchannel.cli.inspect import doctor, plan
 from darkchannel.cli.jobs import jobs, url
 from darkchannel.cli.keys import keys
 from darkchannel.cli.models import models
 from darkchannel.cli.render import render
 from darkchannel.cli.serve import serve
 from darkchannel.cli.store import cleanup, store
+from darkchannel.cli.voices import voices
 
 EPILOG = """
 \b
@@ -60,7 +61,8 @@ def _accept_everywhere(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for inner in command.commands.values():
             _accept_everywhere(inner)
-        return
+        if not command.invoke_without_command:
+            return
     for names, text in ((("-q", "--quiet"), "No progress."), (("--debug",), "Tracebacks.")):
         command.params.append(
             click.Option(names, is_flag=True, expose_value=False, callback=_set, help=text)

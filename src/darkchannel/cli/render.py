@@ -39,7 +39,8 @@ def reading_options(command: Any) -> Any:
                 "--engine",
                 default="kokoro",
                 show_default=True,
-                help="kokoro speaks; tone beeps at once, for dry runs; or http://HOST:PORT,...",
+                help="kokoro speaks; openvoice in cloned voices; tone beeps at once, for dry runs;"
+                " or http://HOST:PORT,...",
             ),
             click.option("--encoding", help="Encoding of the input, if it is not UTF-8."),
             click.option("--strict", is_flag=True, help="Refuse what would only be warned about."),
@@ -127,7 +128,8 @@ class Run:
         work: Callable[[Production, OnProgress], RenderResult],
     ) -> None:
         """Fetch what is missing, do the work under a progress display, and tell of the book."""
-        from darkchannel.composition import fetch_weights, open_production
+        from darkchannel.composition import open_production
+        from darkchannel.engines import fetch_weights
 
         with self.console.download() as show_download:
             fetch_weights(settings, engine, show_download)

@@ -12,6 +12,7 @@ from darkchannel.audio.presets import get_preset
 from darkchannel.config import StoreConfig
 from darkchannel.errors import JobConflictError
 from darkchannel.models import JobStatus, Plan
+from darkchannel.production.cloned import sounds_of
 from darkchannel.production.patience import patiently
 from darkchannel.production.planning import plan_text
 from darkchannel.production.progress import OnProgress, Progress, ignore_progress
@@ -88,7 +89,7 @@ class Production:
         get_preset(request.options.preset)
         ssml = _ssml(request.input_format)
         plan = plan_text(request.data, request.options, engine, ssml=ssml)
-        return plan, request.resolve_job_id(engine.fingerprint)
+        return plan, request.resolve_job_id(sounds_of(plan))
 
     def create(self, request: RenderRequest, job_id: str, plan: Plan, **fields: Any) -> None:
         """Create the job of a request, or find the one that was created so before.

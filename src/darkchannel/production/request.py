@@ -24,7 +24,7 @@ class RenderOptions:
         voice: name of a voice; None is the engine's default for the language.
         language: BCP 47 tag of text that names no other.
         speed: relative to the voice's own, 0.5 to 2.
-        engine: ``kokoro`` or ``tone``, or the addresses of speech services.
+        engine: ``kokoro``, ``openvoice`` or ``tone``, or the addresses of speech services.
         preset: loudness preset, such as ``acx``.
         encoding: of the input; None means UTF-8.
         strict: refuse what would be read with a warning.

@@ -21,6 +21,7 @@ from darkchannel.errors import (
     NotFoundError,
 )
 from darkchannel.models import Chunk, JobStatus, Plan, Take
+from darkchannel.production.cloned import disclosure
 from darkchannel.production.gate import find_broken_takes, read_takes
 from darkchannel.production.outside import find_takes, refusal, require_all
 from darkchannel.production.patience import patiently
@@ -272,6 +273,7 @@ class JobRun:
             read,
             directory,
             title=metadata["chapter_title"],
+            comment=disclosure(self.plan),
             preset=get_preset(metadata["options"]["preset"]),
             on_progress=advance,
         )

@@ -85,7 +85,8 @@ def make_take(task: TakeTask) -> Take:
             return replace(take, key=key)
     engine = held_engine(task.make_engine)
     engine.prepare(task.lengths)
-    take, data = render_take(engine, task.chunk, key)
+    # An engine whose voices lie in the store may have to look for one.
+    take, data = patiently(lambda: render_take(engine, task.chunk, key))
     facts = describe_take(take)
     patiently(lambda: client.put(buckets.jobs, key, data, content_type="audio/wav", metadata=facts))
     if task.use_cache:

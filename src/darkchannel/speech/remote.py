@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,9 +18,10 @@ from darkchannel.models import Chunk, Utterance
 from darkchannel.speech.engine import Speech, TokenTime, Voice
 from darkchannel.speech.limits import check_speed
 from darkchannel.speech.replicas import PATIENCE_SECONDS, Replicas
-from darkchannel.speech.voices import VoiceCatalogue
 
 _COUNTS_KEPT = 4096
+FRESH_SECONDS = 5.0
+"""How long what a voice's name means counts: cloned voices come and go."""
 
 
 class RemoteEngine:
@@ -49,7 +51,8 @@ class RemoteEngine:
         self._arguments = (tuple(addresses), key, patience)
         self._replicas = Replicas(addresses, key, patience=patience)
         self._counts = functools.lru_cache(_COUNTS_KEPT)(self._count)
-        self._catalogue: VoiceCatalogue | None = None
+        self._resolved: dict[tuple[str | None, str], str] = {}
+        self._asked = -FRESH_SECONDS
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, self._arguments)
@@ -77,7 +80,11 @@ class RemoteEngine:
     @property
     def voices(self) -> tuple[Voice, ...]:
         """All voices, sorted by language and name."""
-        return self._voices.voices
+        answer = self._replicas.ask("GET", "/voices")
+        try:
+            return tuple(Voice(str(made["name"]), str(made["language"])) for made in answer)
+        except (KeyError, TypeError) as error:
+            raise EngineUnavailableError("the speech service does not name its voices") from error
 
     @property
     def workers(self) -> int:
@@ -86,11 +93,23 @@ class RemoteEngine:
 
     def resolve_voice(self, voice: str | None, language: str) -> str:
         """See :meth:`darkchannel.speech.engine.Engine.resolve_voice`."""
-        return self._voices.resolve(voice, language)
+        now = time.monotonic()
+        if now - self._asked >= FRESH_SECONDS:
+            self._resolved.clear()
+            self._asked = now
+        asked = (voice, language)
+        if asked not in self._resolved:
+            body = {"voice": voice, "language": language}
+            answer = self._replicas.ask("POST", "/engine/voice", body)
+            try:
+                self._resolved[asked] = str(answer["voice"])
+            except (KeyError, TypeError) as error:
+                message = "the speech service does not say what a voice means"
+                raise EngineUnavailableError(message) from error
+        return self._resolved[asked]
 
     def count_tokens(self, utterance: Utterance) -> int:
         """See :meth:`darkchannel.speech.engine.Engine.count_tokens`."""
-        self._voices.language(utterance.language)
         return self._counts(utterance.spoken, utterance.language, utterance.pronunciations)
 
     def prepare(self, token_counts: Sequence[int]) -> None:
@@ -100,7 +119,7 @@ class RemoteEngine:
         """See :meth:`darkchannel.speech.engine.Engine.synthesize`."""
         for chunk in chunks:
             check_speed(chunk)  # JSON has no infinity to send
-            answer = self._replicas.post("/engine/speech", _chunk_facts(chunk))
+            answer = self._replicas.ask("POST", "/engine/speech", _chunk_facts(chunk))
             try:
                 yield _speech_of(answer)
             except (KeyError, TypeError, ValueError) as error:
@@ -113,20 +132,9 @@ class RemoteEngine:
         """Let go of the connections."""
         self._replicas.close()
 
-    @property
-    def _voices(self) -> VoiceCatalogue:
-        if self._catalogue is None:
-            facts = self._replicas.facts
-            self._catalogue = VoiceCatalogue(
-                tuple(Voice(name, language) for name, language, _ in facts.voices),
-                defaults={language: name for name, language, default in facts.voices if default},
-                aliases=facts.aliases,
-            )
-        return self._catalogue
-
     def _count(self, spoken: str, language: str, pronunciations: tuple[Any, ...]) -> int:
         utterance = Utterance(spoken, spoken, language, pronunciations=pronunciations)
-        answer = self._replicas.post("/engine/tokens", {"utterances": [_facts(utterance)]})
+        answer = self._replicas.ask("POST", "/engine/tokens", {"utterances": [_facts(utterance)]})
         try:
             return int(answer["counts"][0])
         except (KeyError, IndexError, TypeError, ValueError) as error:

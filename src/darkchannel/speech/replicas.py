@@ -68,8 +68,6 @@ class Facts:
     fingerprint: str
     sample_rate: int
     max_tokens: int
-    voices: tuple[tuple[str, str, bool], ...]
-    aliases: dict[str, str]
     workers: int
 
     @classmethod
@@ -84,10 +82,6 @@ class Facts:
             fingerprint=str(raw["fingerprint"]),
             sample_rate=int(raw["sample_rate"]),
             max_tokens=int(raw["max_tokens"]),
-            voices=tuple(
-                (str(v["name"]), str(v["language"]), bool(v["default"])) for v in raw["voices"]
-            ),
-            aliases={str(alias): str(tag) for alias, tag in raw["aliases"].items()},
             workers=int(raw["workers"]),
         )
 
@@ -161,8 +155,13 @@ class Replicas:
                 total += 1
         return total
 
-    def post(self, path: str, body: Any) -> Any:
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Ask one of them, and another where that one cannot answer.
+
+        Args:
+            method: of HTTP.
+            path: what is asked.
+            body: to be sent as JSON.
 
         Returns:
             The JSON of the answer.
@@ -173,12 +172,11 @@ class Replicas:
         """
         facts = self.facts
 
-        def ask() -> Any:
-            return self._first(
-                self._in_turn(), lambda replica: self._answer(replica, facts, path, body)
-            )
+        def answer(replica: _Replica) -> Any:
+            self._meet(replica, facts)
+            return self._request(replica, method, path, body)
 
-        return self._patiently(ask)
+        return self._patiently(lambda: self._first(self._in_turn(), answer))
 
     def close(self) -> None:
         """Let go of the connections; they come back with the next request."""
@@ -222,16 +220,16 @@ class Replicas:
         now = time.monotonic()
         return sorted(shuffled, key=lambda replica: replica.rests_until > now)
 
-    def _answer(self, replica: _Replica, facts: Facts, path: str, body: Any) -> Any:
-        """Ask one of them, after a look whether its engine sounds as the others'."""
-        if not replica.met:
-            found = self._ask_facts(replica)
-            if found.fingerprint != facts.fingerprint:
-                raise _RefusalError(
-                    f"its engine is {found.fingerprint}, another than {facts.fingerprint}"
-                )
-            replica.met = True
-        return self._request(replica, "POST", path, body)
+    def _meet(self, replica: _Replica, facts: Facts) -> None:
+        """See once that its engine sounds as the others'."""
+        if replica.met:
+            return
+        found = self._ask_facts(replica)
+        if found.fingerprint != facts.fingerprint:
+            raise _RefusalError(
+                f"its engine is {found.fingerprint}, another than {facts.fingerprint}"
+            )
+        replica.met = True
 
     def _ask_facts(self, replica: _Replica) -> Facts:
         try:

@@ -63,8 +63,9 @@ class VoiceCatalogue:
         if voice in self._names:
             return voice
         same = [known.name for known in self.voices if known.language == canonical]
+        choices = same or [known.name for known in self.voices]
         raise UnknownVoiceError(
-            f"unknown voice {_shown(voice)}: expected one of {', '.join(same)} for {canonical}",
+            f"unknown voice {_shown(voice)}: expected one of {', '.join(choices)} for {canonical}",
             remedy=_nearest(voice, self._names) or "see all voices with `darkchannel voices`",
         )
 

@@ -16,6 +16,7 @@ from darkchannel.errors import InvalidKeyError
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _FORMAT = re.compile(r"[a-z0-9]{1,8}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_VOICE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _CHUNK = re.compile(r"chunk-(\d{5,7})\.wav")
 
 MAX_CHUNKS = 9_999_999
@@ -141,6 +142,31 @@ def take_cache_key(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise InvalidKeyError(f"{_shown(digest)} is not a SHA-256 in hexadecimal")
     return f"takes/{digest}.wav"
+
+
+def voices_prefix() -> str:
+    """All reference voices, in the bucket of references."""
+    return "voices/"
+
+
+def voice_key(name: str, ext: str) -> str:
+    """A file of a reference voice: its recording (``wav``), or what is known of it (``json``).
+
+    Raises:
+        InvalidKeyError: the name or the format is not allowed.
+    """
+    if not _VOICE.fullmatch(name):
+        raise InvalidKeyError(
+            f"voice name {_shown(name)} is not allowed",
+            remedy="use 1 to 40 letters, digits, hyphens and underscores, a letter first",
+        )
+    return f"{voices_prefix()}{name}.{_check_format(ext)}"
+
+
+def voice_name(key: str) -> str | None:
+    """The name of a voice from the key of its recording; None if it is something else."""
+    name = key.removeprefix(voices_prefix()).removesuffix(".wav")
+    return name if _VOICE.fullmatch(name) and key == voice_key(name, "wav") else None
 
 
 def output_key(date: dt.date, name: str, ext: str) -> str:

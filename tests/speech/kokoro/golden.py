@@ -70,8 +70,8 @@ def _revealing(published: Path, names: list[str]) -> bytes:
 
 def make() -> dict[str, Array]:
     """Compute the arrays; fetches the weights where they are missing."""
-    from darkchannel.composition import fetch_weights
     from darkchannel.config import Settings
+    from darkchannel.engines import fetch_weights
     from darkchannel.speech.kokoro import parts, preparation
     from darkchannel.speech.kokoro.graph import FloatGraph, Tensor
     from darkchannel.speech.kokoro.vocabulary import PADDING, encode

@@ -10,8 +10,8 @@ import pytest
 
 from darkchannel.errors import EngineUnavailableError, SettingError, SynthesisError
 from darkchannel.models import Pronunciation
+from darkchannel.speech.edges import Edges, find_edges
 from darkchannel.speech.kokoro import engine as engine_module
-from darkchannel.speech.kokoro.edges import Edges, find_edges
 from darkchannel.speech.kokoro.engine import SAMPLE_RATE, KokoroEngine
 from darkchannel.speech.kokoro.runtime import Spoken
 from darkchannel.speech.kokoro.vocabulary import SPACE

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from darkchannel.composition import fetch_weights
+from darkchannel.engines import fetch_weights
 from darkchannel.speech.kokoro import preparation
 from darkchannel.speech.kokoro.float32 import Float32Runtime
 from darkchannel.speech.kokoro.prepared import FRAME_SECONDS

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from threadpoolctl import threadpool_limits
 
-from darkchannel.composition import fetch_weights
+from darkchannel.engines import fetch_weights
 from darkchannel.speech.kokoro import parts, preparation
 from darkchannel.speech.kokoro.generator import Generator
 from tests.speech.kokoro import golden

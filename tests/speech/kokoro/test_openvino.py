@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from darkchannel.composition import fetch_weights
+from darkchannel.engines import fetch_weights
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.speech.kokoro import buckets, preparation
 from darkchannel.speech.kokoro.float32 import Float32Runtime

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from darkchannel.composition import fetch_weights
+from darkchannel.engines import fetch_weights
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.speech.kokoro import preparation
 from darkchannel.speech.kokoro.weights import KOKORO, WEIGHTS

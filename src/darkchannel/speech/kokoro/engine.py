@@ -14,9 +14,9 @@ import numpy.typing as npt
 from darkchannel.errors import SynthesisError
 from darkchannel.models import Chunk, Utterance
 from darkchannel.speech import weights
+from darkchannel.speech.edges import Edges, Samples, find_edges
 from darkchannel.speech.engine import Speech, TokenTime, Voice
 from darkchannel.speech.kokoro import espeak, phonemes, preparation, vocabulary
-from darkchannel.speech.kokoro.edges import Edges, Samples, find_edges
 from darkchannel.speech.kokoro.runtime import Runtime, choose, cpu_flags, precision
 from darkchannel.speech.kokoro.weights import (
     KOKORO,

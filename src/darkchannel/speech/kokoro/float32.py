@@ -16,8 +16,8 @@ from darkchannel.errors import EngineUnavailableError
 from darkchannel.speech.kokoro.generator import Generator
 from darkchannel.speech.kokoro.parts import generator_weights
 from darkchannel.speech.kokoro.prepared import TIMBRE, PreparedRuntime, compute
-from darkchannel.speech.kokoro.published import session
 from darkchannel.speech.kokoro.runtime import Spoken
+from darkchannel.speech.onnx_session import session
 
 Array = npt.NDArray[np.float32]
 

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from darkchannel.speech.kokoro import parts
-from darkchannel.speech.kokoro.published import failures, session
 from darkchannel.speech.kokoro.runtime import Spoken
 from darkchannel.speech.kokoro.source import harmonics, sound
 from darkchannel.speech.kokoro.vocabulary import PADDING
+from darkchannel.speech.onnx_session import failures, session
 
 Array = npt.NDArray[np.float32]
 

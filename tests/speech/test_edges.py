@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkchannel.speech.kokoro.edges import Samples, find_edges
+from darkchannel.speech.edges import Samples, find_edges
 
 RATE = 24_000
 
