@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 
@@ -38,3 +39,11 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     yield mount
     for place in mounted:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture
+def no_process_left() -> Iterator[None]:
+    """No process that was started in the test is there after it."""
+    before = set(psutil.Process().children())
+    yield
+    assert set(psutil.Process().children()) <= before

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from darkchannel.audio.ffmpeg import find_ffmpeg
@@ -326,6 +325,7 @@ def test_another_number_of_files(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("no_process_left")
 @pytest.mark.parametrize("failing_pass", [1, 2])
 @pytest.mark.parametrize("kind", [ConnectionError, KeyboardInterrupt, OSError])
 def test_a_store_that_fails_midway(
@@ -351,9 +351,9 @@ def test_a_store_that_fails_midway(
     assert passes == failing_pass
     assert closed == list(range(1, failing_pass + 1))
     assert list(tmp_path.iterdir()) == []
-    assert psutil.Process().children() == []
 
 
+@pytest.mark.usefixtures("no_process_left")
 def test_cancelling_from_progress(speech: Material, tmp_path: Path) -> None:
     """What the listener raises stops the work, and leaves nothing."""
 
@@ -364,7 +364,6 @@ def test_cancelling_from_progress(speech: Material, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="cancelled"):
         make(speech, tmp_path, on_progress=tell)
     assert list(tmp_path.iterdir()) == []
-    assert psutil.Process().children() == []
 
 
 def test_a_failure_leaves_the_book_before_untouched(speech: Material, tmp_path: Path) -> None:
