@@ -17,7 +17,8 @@ help: ## List the targets
 	.tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
 
 sync: $(filter .tools/bin/uv,$(UV)) ## Install the locked dependencies into .venv
-	@$(UV) sync --quiet --locked --all-extras
+	@# Bytecode is compiled once here: not every machine lets each command keep what it compiled.
+	@$(UV) sync --quiet --locked --all-extras --compile-bytecode
 
 demo: sync ## Render the example chapter to demo/capitulo.mp3, on real speech and a real store
 	@mkdir -p demo

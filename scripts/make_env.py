@@ -5,6 +5,7 @@ An .env that is there is left alone: its secrets are the store's.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -13,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 EXAMPLE_SECRET = re.compile(r"(?m)=change-me[\w-]*$")
+API_KEY_HASH = re.compile(r"(?m)^(\w+_API_KEY)_SHA256=.*$")
 EXAMPLE_ACCESS_KEY = re.compile(r"(?m)^(MINIO_\w+_ACCESS_KEY=.+)$")
 
 
@@ -29,6 +31,8 @@ def make_env(folder: Path) -> bool:
     text = EXAMPLE_SECRET.sub(lambda _: f"={secrets.token_hex(20)}", example)
     # The pinned release has holes that need nothing but the name of an access key.
     text = EXAMPLE_ACCESS_KEY.sub(lambda found: f"{found[1]}-{secrets.token_hex(6)}", text)
+    settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    text = API_KEY_HASH.sub(lambda found: f"{found[1]}_SHA256={_sha256(settings[found[1]])}", text)
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=".env-")  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -39,6 +43,10 @@ def make_env(folder: Path) -> bool:
     finally:
         os.unlink(name)
     return True
+
+
+def _sha256(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 if __name__ == "__main__":

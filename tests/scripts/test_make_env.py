@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from darkchannel.api.keys import hash_of
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -41,13 +43,17 @@ def test_every_secret_is_new_and_random(checkout: Path) -> None:
     example, made = settings(checkout / ".env.example"), settings(checkout / ".env")
     assert list(made) == list(example)
     secrets = {name: made[name] for name in made if example[name].startswith("change-me")}
-    assert len(secrets) == 7
-    assert len(set(secrets.values())) == 7
+    assert len(secrets) == 10
+    assert len(set(secrets.values())) == 10
     assert all(re.fullmatch("[0-9a-f]{40}", secret) for secret in secrets.values())
     keys = {name: made[name] for name in made if name.endswith("_ACCESS_KEY")}
     assert len(keys) == 6
     assert all(re.fullmatch(example[name] + "-[0-9a-f]{12}", key) for name, key in keys.items())
-    rest = set(made) - set(secrets) - set(keys)
+    hashes = {name: made[name] for name in made if name.endswith("_API_KEY_SHA256")}
+    assert hashes == {
+        f"{name}_SHA256": hash_of(made[name]) for name in ("JOBS_API_KEY", "SPEECH_API_KEY")
+    }
+    rest = set(made) - set(secrets) - set(keys) - set(hashes)
     assert {name: made[name] for name in rest} == {name: example[name] for name in rest}
 
 
@@ -59,6 +65,15 @@ def test_the_example_names_what_the_mission_names() -> None:
     assert {"MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"} <= set(example)
     for service in ("API", "SPEECH", "N8N", "LINK", "BACKUP", "METRICS"):
         assert {f"MINIO_{service}_ACCESS_KEY", f"MINIO_{service}_SECRET_KEY"} <= set(example)
+
+
+def test_the_example_keys_are_known_to_be_examples() -> None:
+    """Their hashes in the example are theirs, and the services refuse them where others reach."""
+    example = settings(ROOT / ".env.example")
+    refused = (ROOT / "docker" / "start-service.sh").read_text(encoding="utf-8")
+    for name in ("JOBS_API_KEY", "SPEECH_API_KEY"):
+        assert example[f"{name}_SHA256"] == hash_of(example[name])
+        assert example[f"{name}_SHA256"] in refused
 
 
 def test_only_the_owner_reads_the_secrets(checkout: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ from darkchannel.errors import (
     SynthesisError,
     UnknownVoiceError,
 )
+from darkchannel.speech import replicas
 from darkchannel.speech.remote import RemoteEngine
+from darkchannel.speech.replicas import located
 from darkchannel.speech.tone import ToneEngine
 from darkchannel.storage import MinIOClient
 from tests.api.speakers import Gate, running_speech
@@ -72,6 +75,52 @@ def speak(engine: RemoteEngine) -> None:
     there = next(engine.synthesize([chunk]))
     np.testing.assert_allclose(there.samples, here.samples, atol=1e-4)
     assert there.utterance_starts == here.utterance_starts
+
+
+def test_a_name_with_several_addresses_is_several_services(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each address of the family that comes first, under the name; loopback and https stay."""
+    stream = socket.SOCK_STREAM
+
+    def resolved(host: str, port: int, **_options: object) -> list[Any]:
+        if host == "localhost":
+            return [(socket.AF_INET6, stream, 6, "", ("::1", port, 0, 0))]
+        if host == "nowhere":
+            raise OSError("no such name")
+        four = [(socket.AF_INET, stream, 6, "", (f"10.0.0.{n}", port)) for n in (1, 2, 1)]
+        return [*four, (socket.AF_INET6, stream, 6, "", ("fd00::1", port, 0, 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    assert located("http://kokoro:8001") == [
+        ("http://10.0.0.1:8001", "kokoro"),
+        ("http://10.0.0.2:8001", "kokoro"),
+    ]
+    for same in (
+        "http://localhost:8001",
+        "http://nowhere:8001",
+        "http://10.0.0.9:8001",
+        "http://[fd00::9]:8001",
+        "https://kokoro",
+    ):
+        assert located(same) == [(same, None)]
+
+
+def test_services_come_and_go_behind_a_name(
+    client: MinIOClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second one is found while the first is used, and speaks when the first is gone."""
+    monkeypatch.setattr(replicas, "LOCATED_SECONDS", 0.0)
+    with running_speech(client, tmp_path / "b") as second:
+        with running_speech(client, tmp_path / "a") as first:
+            there = [(first.url, None)]
+            monkeypatch.setattr(replicas, "located", lambda _name: there)
+            engine = RemoteEngine(["http://kokoro:8001"])
+            assert engine.workers == 2
+            there.append((second.url, None))
+            assert engine.workers == 4
+        speak(engine)
+        engine.close()
 
 
 def test_one_that_is_gone_is_passed_over(client: MinIOClient, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.servers import cache, free_ports
 
 ROOT = Path(__file__).parent.parent.parent
 DEBIAN_IMAGE = "darkchannel-acceptance/debian:bookworm"
+PYTHON_IMAGE = "darkchannel-acceptance/python:3.11"
 GO_IMAGE = "darkchannel-acceptance/go:1"
 FILES = (
     "docker-compose.yml",
@@ -29,6 +31,13 @@ FILES = (
     "Makefile",
     "docker",
     "scripts",
+    "src",
+    "examples",
+    "pyproject.toml",
+    "uv.lock",
+    "README.md",
+    "LICENSE",
+    "NOTICE",
 )
 
 
@@ -89,12 +98,19 @@ def _base_images() -> None:
     """The base images of the Dockerfiles, made here: no image registry is needed."""
     if not _has_image(DEBIAN_IMAGE):
         run("docker", "import", cache() / "debian.tar", DEBIAN_IMAGE)
+    if not _has_image(PYTHON_IMAGE):
+        python = f"FROM {DEBIAN_IMAGE}\nRUN apt-get update && apt-get install -y python3-venv\n"
+        _build(PYTHON_IMAGE, python, "--network", "host")
     if not _has_image(GO_IMAGE):
         go = Path(run("go", "env", "GOROOT").strip())
-        with tempfile.TemporaryDirectory() as folder:
-            dockerfile = Path(folder) / "Dockerfile"
-            dockerfile.write_text(f"FROM {DEBIAN_IMAGE}\nCOPY . /usr/local/go\n", encoding="utf-8")
-            run("docker", "build", "--tag", GO_IMAGE, "--file", dockerfile, go)
+        _build(GO_IMAGE, f"FROM {DEBIAN_IMAGE}\nCOPY . /usr/local/go\n", context=go)
+
+
+def _build(name: str, dockerfile: str, *options: str, context: Path | None = None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "Dockerfile"
+        file.write_text(dockerfile, encoding="utf-8")
+        run("docker", "build", *options, "--tag", name, "--file", file, context or folder)
 
 
 def _has_image(name: str) -> bool:
@@ -128,23 +144,37 @@ class Stack:
         return self.settings["MINIO_ENDPOINT_EXTERNAL"]
 
     @property
+    def jobs_api(self) -> str:
+        """Address of the jobs API."""
+        return f"http://127.0.0.1:{self.settings['JOBS_API_PORT']}"
+
+    @property
     def console(self) -> str:
         """Address of the console."""
         return self.settings["MINIO_CONSOLE_URL"]
 
-    def container(self, service: str) -> dict[str, object]:
+    def container(self, service: str) -> dict[str, Any]:
         """What Docker knows of a service's container."""
-        name = self.compose("ps", "--all", "--quiet", service).strip()
-        found: list[dict[str, object]] = json.loads(run("docker", "inspect", name))
-        return found[0]
+        return self.containers(service)[0]
+
+    def containers(self, service: str) -> list[dict[str, Any]]:
+        """The same of each of a scaled service's containers."""
+        names = self.compose("ps", "--all", "--quiet", service).split()
+        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *names))
+        return found
 
     def address(self, service: str) -> str:
         """IP address on the storage network: this host reaches it, the outside does not."""
-        networks = self.container(service)["NetworkSettings"]["Networks"]  # type: ignore[index]
-        (found,) = [
-            network["IPAddress"] for name, network in networks.items() if name.endswith("_storage")
+        return self.addresses(service)[0]
+
+    def addresses(self, service: str) -> list[str]:
+        """The same of each of a scaled service's containers."""
+        return [
+            str(network["IPAddress"])
+            for container in self.containers(service)
+            for name, network in container["NetworkSettings"]["Networks"].items()
+            if name.endswith("_storage")
         ]
-        return str(found)
 
     def store(self, service: str) -> StoreConfig:
         """The store as one of the services sees it."""
@@ -184,7 +214,8 @@ def checkout(folder: Path, project: str, **environment: str) -> Stack:
     for name in FILES:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name)
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
         else:
             shutil.copy(source, folder / name)
     bundle = os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
@@ -196,6 +227,8 @@ def checkout(folder: Path, project: str, **environment: str) -> Stack:
             "DOCKER_BUILDKIT": "1",
             "DEBIAN_IMAGE": DEBIAN_IMAGE,
             "GO_IMAGE": GO_IMAGE,
+            "PYTHON_IMAGE": PYTHON_IMAGE,
+            "BAKE_MODELS": "1",  # containers that run here need not reach any network
             "BUILD_NETWORK": "host",
             "BUILD_CA_BUNDLE": bundle,
             **environment,
@@ -206,11 +239,12 @@ def checkout(folder: Path, project: str, **environment: str) -> Stack:
 @pytest.fixture(scope="session")
 def stack(docker: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, brought up from a clean checkout with the commands of the README."""
-    links, console = free_ports(2)
+    links, console, api = free_ports(3)
     made = checkout(tmp_path_factory.mktemp("checkout"), f"darkchannel-test-{os.getpid()}")
     run("make", "env", cwd=made.folder)
     text = (made.folder / ".env").read_text(encoding="utf-8")
     text = text.replace("9080", str(links)).replace("9001", str(console))
+    text = text.replace("JOBS_API_PORT=8000", f"JOBS_API_PORT={api}")
     (made.folder / ".env").write_text(text, encoding="utf-8")
     lines = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
     made.settings.update({name: value for name, _, value in lines if name})

@@ -1,14 +1,19 @@
-"""Speech services that stand for each other: asked in turn until one answers."""
+"""Speech services that stand for each other: asked in turn until one answers.
+
+A name with several addresses, such as that of a scaled service of a stack, is several services.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import random
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from darkchannel import errors
 from darkchannel.errors import DarkChannelError, EngineUnavailableError, SettingError
@@ -28,6 +33,9 @@ ANSWER_SECONDS = 120.0
 
 REST_SECONDS = 2.0
 """For which one that failed is left alone."""
+
+LOCATED_SECONDS = 10.0
+"""For which the addresses of a name count: services are scaled up and down."""
 
 MOST_ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -92,7 +100,10 @@ class _RefusalError(Exception):
 
 @dataclass(eq=False, slots=True)
 class _Replica:
+    """One service; ``host`` is its name where ``address`` is what that was resolved to."""
+
     address: str
+    host: str | None = None
     met: bool = False
     rests_until: float = 0.0
 
@@ -128,7 +139,9 @@ class Replicas:
         self._httpx = httpx
         self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._client: httpx.Client | None = None
-        self._replicas = [_Replica(address) for address in dict.fromkeys(addresses)]
+        self._addresses = tuple(dict.fromkeys(addresses))
+        self._replicas: list[_Replica] = []
+        self._located = -LOCATED_SECONDS
         self._patience = patience
         self._sleep = sleep
         self._facts: Facts | None = None
@@ -148,7 +161,7 @@ class Replicas:
     def workers(self) -> int:
         """How many chunks they speak at a time, all together; those that do not answer count 1."""
         total = 0
-        for replica in self._replicas:
+        for replica in self._known():
             try:
                 total += self._ask_facts(replica).workers
             except _RefusalError:
@@ -212,13 +225,23 @@ class Replicas:
         raise _RefusalError("; ".join(reasons))
 
     def _first_facts(self) -> Facts:
-        return self._first(self._replicas, self._ask_facts)
+        return self._first(self._known(), self._ask_facts)
 
     def _in_turn(self) -> list[_Replica]:
         """Any order spreads the load; those that failed a moment ago come last."""
-        shuffled = random.sample(self._replicas, len(self._replicas))
+        known = self._known()
+        shuffled = random.sample(known, len(known))
         now = time.monotonic()
         return sorted(shuffled, key=lambda replica: replica.rests_until > now)
+
+    def _known(self) -> list[_Replica]:
+        now = time.monotonic()
+        if now - self._located >= LOCATED_SECONDS:
+            before = {replica.address: replica for replica in self._replicas}
+            found = [one for address in self._addresses for one in located(address)]
+            self._replicas = [before.get(where) or _Replica(where, host) for where, host in found]
+            self._located = now
+        return self._replicas
 
     def _meet(self, replica: _Replica, facts: Facts) -> None:
         """See once that its engine sounds as the others'."""
@@ -249,7 +272,9 @@ class Replicas:
 
     def _request(self, replica: _Replica, method: str, path: str, body: Any) -> Any:
         try:
-            with self._connected().stream(method, replica.address + path, json=body) as answer:
+            headers = {} if replica.host is None else {"Host": replica.host}
+            where = replica.address + path
+            with self._connected().stream(method, where, json=body, headers=headers) as answer:
                 data = bytearray()
                 for block in answer.iter_bytes():
                     data += block
@@ -265,6 +290,38 @@ class Replicas:
         if status == 200:
             return answered
         raise _error_of(status, answered)
+
+
+def located(address: str) -> list[tuple[str, str | None]]:
+    """Where the services behind an address are: each with its name, where it is another.
+
+    Only addresses of the kind the system prefers count: a machine with IPv4 and IPv6 is one
+    machine.  An https address stays as it is: its certificate is the name's.
+    """
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port or 80
+    if parts.scheme != "http" or _is_address(host):
+        return [(address, None)]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return [(address, None)]  # asked by name, it fails with a reason
+    family = found[0][0]
+    hosts = dict.fromkeys(str(one[4][0]) for one in found if one[0] == family)
+    if any(ipaddress.ip_address(ip.partition("%")[0]).is_loopback for ip in hosts):
+        return [(address, None)]
+    return [
+        (urlunsplit(parts._replace(netloc=f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}")), host)
+        for ip in hosts
+    ]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _error_of(status: int, document: Any) -> Exception:
