@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -71,11 +72,18 @@ def ended(api: httpx.Client, job_id: str, seconds: float = 600) -> dict[str, Any
     raise AssertionError(f"job {job_id} did not end")
 
 
-def rendered(address: str) -> float:
+def rendered(stack: Stack, address: str) -> float:
     """Chunks a speech service has rendered."""
-    text = httpx.get(f"http://{address}:8001/metrics", timeout=10).text
+    with speech(stack, address) as service:
+        text = service.get("/metrics").raise_for_status().text
     found = re.search(r'^darkchannel_chunks_total{result="rendered"} (\S+)', text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+    assert found, text
+    return float(found[1])
+
+
+def give_converter(stack: Stack) -> None:
+    """Put a small converter where docs/stack.md expects one."""
+    shutil.copytree(SMALL, stack.folder / "converter", dirs_exist_ok=True)
 
 
 def seconds_of(file: Path) -> float:
@@ -87,9 +95,7 @@ def seconds_of(file: Path) -> float:
 
 def test_the_example_is_rendered_by_curl_alone(stack: Stack) -> None:
     """The document's commands, in order, give the MP3 of the example chapter."""
-    (stack.folder / "converter").mkdir(exist_ok=True)
-    for file in SMALL.iterdir():
-        (stack.folder / "converter" / file.name).write_bytes(file.read_bytes())
+    give_converter(stack)
     shown = [shell(stack, block) for block in blocks("docs/stack.md", "sh")]
     assert '"status":"completed"' in shown[1]
     assert seconds_of(stack.folder / "capitulo.mp3") > 60
@@ -98,9 +104,9 @@ def test_the_example_is_rendered_by_curl_alone(stack: Stack) -> None:
 
 
 def test_without_a_key_nobody_is_let_in(stack: Stack) -> None:
-    """Neither by the API nor by a speech service; health and numbers are open."""
+    """Neither by the API nor by a speech service; only their health is for everybody."""
     for base in (stack.jobs_api, f"http://{stack.address('kokoro')}:8001"):
-        for path in ("/v1/jobs", "/voices"):
+        for path in ("/v1/jobs", "/voices", "/metrics"):
             assert httpx.get(base + path, timeout=10).status_code == 401
         assert httpx.get(base + "/healthz", timeout=10).status_code == 200
 
@@ -110,13 +116,13 @@ def test_chunks_go_to_every_replica(stack: Stack, api: httpx.Client) -> None:
     stack.compose("up", "-d", "--wait", "--scale", "kokoro=2")
     addresses = stack.addresses("kokoro")
     assert len(addresses) == 2
-    before = [rendered(address) for address in addresses]
+    before = [rendered(stack, address) for address in addresses]
     text = "\n\n".join(f"Este é o parágrafo número {n}." for n in range(16))
     job_id = f"replicas-{uuid.uuid4().hex[:8]}"
     api.post("/v1/jobs", json={"text": text, "job_id": job_id}).raise_for_status()
     job = ended(api, job_id)
     assert job["status"] == "completed", job
-    gained = [rendered(a) - b for a, b in zip(addresses, before, strict=True)]
+    gained = [rendered(stack, a) - b for a, b in zip(addresses, before, strict=True)]
     assert sum(gained) == job["chunks_total"]
     assert min(gained) > 0
 
@@ -163,7 +169,9 @@ def test_a_cloned_voice_speaks(stack: Stack) -> None:
     store = MinIOClient(stack.store("api"))
     recording = encode_wav(voiced(6, 210, 2), RATE)
     store.put(store.config.buckets.refs, "voices/ana.wav", recording)
-    stack.compose("--profile", "openvoice", "up", "-d", "--wait")
+    give_converter(stack)
+    (bring_up,) = (b for b in blocks("docs/stack.md", "sh") if "--profile openvoice" in b)
+    shell(stack, bring_up)
     body = {"text": TEXT, "job_id": f"ana-{uuid.uuid4().hex[:8]}", "chunk_index": 1}
     try:
         with speech(stack, stack.address("openvoice")) as service:

@@ -52,9 +52,11 @@ def speech_workers(count: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield executor
     except BaseException:
+        # The pool first forgets what was cancelled: with its workers dead it would fail those
+        # futures too, and not every Python can (3.11.7 ends in a trace of its thread).
+        executor.shutdown(wait=False, cancel_futures=True)
         # A worker in the middle of a chunk would hold up Ctrl-C for as long as it speaks.
         hand.close()
-        executor.shutdown(wait=False, cancel_futures=True)
         raise
     else:
         executor.shutdown(wait=True)

@@ -71,7 +71,7 @@ def failure(process: subprocess.Popen[str], *, timeout: float = 120) -> Failure:
     """Wait for ``render --json`` to fail as it should: in one line and in JSON, without a trace."""
     out, err = process.communicate(timeout=timeout)
     assert process.returncode, f"it succeeded: {out}"
-    assert "Traceback" not in err
+    assert "Traceback" not in err, err
     told = json.loads(out)
     assert told["success"] is False
     line = err.strip().splitlines()[-1]
