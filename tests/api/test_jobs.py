@@ -85,10 +85,10 @@ def test_events_follow_a_job_to_its_end(jobs: Running, job_id: str) -> None:
     assert done.status_code == 204
 
 
-def test_cancel_and_resume(client: MinIOClient, tmp_path: Path, job_id: str) -> None:
+def test_cancel_and_resume(own_client: MinIOClient, tmp_path: Path, job_id: str) -> None:
     """A cancelled job stops and keeps its takes; resumed, it renders only what is missing."""
     gate = Gate(free=2)
-    with running_jobs(client, tmp_path, make_engine=gate) as jobs:
+    with running_jobs(own_client, tmp_path, make_engine=gate) as jobs:
         jobs.client.post("/v1/jobs", json={"text": text_of(job_id, 6), "job_id": job_id})
         gate.await_begun(4)
         early = jobs.client.get(f"/v1/jobs/{job_id}/download-url")

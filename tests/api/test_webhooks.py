@@ -110,11 +110,11 @@ def verify(headers: dict[str, str], body: bytes) -> None:
 
 
 def test_the_end_of_jobs_is_told(
-    client: MinIOClient, tmp_path: Path, job_id: str, target: Target
+    own_client: MinIOClient, tmp_path: Path, job_id: str, target: Target
 ) -> None:
     """Once for each job, signed, through the API; and the job says that it was."""
     http: dict[str, Any] = {"webhook_secret": SECRET, "webhook_private": True}
-    with running_jobs(client, tmp_path, **http) as jobs:
+    with running_jobs(own_client, tmp_path, **http) as jobs:
         body = {"text": text_of(job_id), "job_id": job_id, "webhook_url": target.url}
         answer = jobs.client.post("/v1/jobs", json=body)
         assert answer.status_code == 202
