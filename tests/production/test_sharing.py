@@ -16,6 +16,7 @@ import pytest
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.production.pool import speech_threads, speech_workers
 from darkchannel.production.sharing import SharedPool
+from tests.storage.embedded_processes import wait_for
 
 
 class Diary:
@@ -140,8 +141,11 @@ def test_a_call_that_kills_workers_is_found(tmp_path: Path) -> None:
             innocent: list[Future[int]] = []
             for number in range(20):
                 innocent.append(other.submit(dawdle, number))
+            marker = tmp_path / "died"
+            once = killer.submit(die_once, marker)
+            # Only its first time is fatal; beside another that kills, it might not have begun.
+            assert wait_for(marker.exists, 60)
             fatal = killer.submit(die)
-            once = killer.submit(die_once, tmp_path / "died")
             with pytest.raises(BrokenExecutor):
                 fatal.result(60)
             assert once.result(60) == "second time"
