@@ -99,7 +99,7 @@ def memory(folder: Path, seconds: float) -> tuple[int, int]:
     return ours, encoders
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_memory_does_not_grow_with_the_book(tmp_path: Path) -> None:
     """Ten times the length costs this process under 4 MB more, and FFmpeg under 8 MB."""
     short = memory(tmp_path / "short", 120)

@@ -92,7 +92,7 @@ def test_offline_says_what_openvoice_lacks(run: Run, tmp_path: Path) -> None:
     assert "config.json" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_a_book_is_read_by_a_cloned_voice(
     run: Run, model: Path, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -80,7 +80,7 @@ def word_starts(spoken: list[Spoken]) -> Iterator[tuple[str, float]]:
             yield from ((w, seconds + t.start) for w, t in zip(said, times, strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_english_is_understood(kokoro: KokoroEngine) -> None:
     """Likewise for the second language."""
     sound, _spoken = read(kokoro, " ".join(ENGLISH), "en-US")
