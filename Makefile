@@ -7,7 +7,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --no-sync
 # Most tests wait for a server or a process rather than for a core.
-PARALLEL := --numprocesses 3 --dist worksteal
+PARALLEL := --dist worksteal --numprocesses
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,9 +25,9 @@ demo: sync ## Render the example chapter to demo/capitulo.mp3, on real speech an
 	$(RUN) darkchannel render examples/capitulo.txt -o demo/capitulo.mp3
 
 test: sync ## Run the tests: the fast ones first, then those with speech and whole books
-	$(RUN) pytest $(PARALLEL) -m "not acceptance and not slow"
+	$(RUN) pytest $(PARALLEL) 4 -m "not acceptance and not slow"
 	$(RUN) darkchannel models fetch
-	$(RUN) pytest $(PARALLEL) -m "slow and not acceptance"
+	$(RUN) pytest $(PARALLEL) 3 -m "slow and not acceptance"
 
 lint: sync ## Formatting, style, types and the layers of the design
 	$(RUN) ruff format --no-cache --check .
@@ -47,7 +47,7 @@ acceptance: sync ## What needs a Docker host, MinIO, a browser: gets what is mis
 	@$(UV) sync --quiet --locked --all-extras --group acceptance
 	$(RUN) darkchannel models fetch
 	cache=$$(tests/stack/prepare.sh) && export TEST_MINIO_BINARY=$$cache/minio/minio && \
-	$(RUN) pytest $(PARALLEL) tests/contract -k minio && \
+	$(RUN) pytest $(PARALLEL) 3 tests/contract -k minio && \
 	$(RUN) pytest -m acceptance
 
 env: ## Write .env with new secrets for the stack; one that is there is left alone
