@@ -144,7 +144,8 @@ def _folder() -> Iterator[Path]:
     An API goes on with whatever jobs it finds, such as those of a benchmark that was stopped.
     """
     usual = Settings.from_environment().data_dir
-    with tempfile.TemporaryDirectory() as name:
+    # The embedded store goes on for some seconds after whoever used it last.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         (Path(name) / "models").symlink_to(usual / "models")
         yield Path(name)
 

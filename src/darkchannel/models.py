@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -284,6 +284,7 @@ class Take:
         sample_rate: in Hz.
         sentence_starts: seconds from the take's start at which each utterance begins.
         reused: whether it was there already.
+        render_seconds: how long speaking it took; no part of what it is.
     """
 
     index: int
@@ -294,6 +295,7 @@ class Take:
     sample_rate: int
     sentence_starts: tuple[float, ...] = ()
     reused: bool = False
+    render_seconds: float = field(default=0.0, compare=False)
 
     @property
     def seconds(self) -> float:

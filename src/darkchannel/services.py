@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -79,6 +80,8 @@ def open_jobs_api(
         spec = engine_spec(engine, settings, threads=max(1, cores // count), store=config)
         make_pool = functools.partial(speech_workers if spec.computes else speech_threads, count)
 
+        mastering = threading.Semaphore(cores)
+
         def production(client: MinIOClient) -> Production:
             return Production(
                 store=config,
@@ -86,6 +89,7 @@ def open_jobs_api(
                 jobs=JobManager(client),
                 make_engine=spec,
                 pool=make_pool,
+                mastering=mastering,
                 keep_store=store_keeper(settings),
             )
 

@@ -165,7 +165,8 @@ def test_requests_are_counted_and_logged(service: Running, log: io.StringIO) -> 
     """By route, not by path, and without what stands after the question mark."""
     query = "X-Amz-Signature=abcdef&token=t0p"
     service.client.get(f"/errors/missing?{query}", headers={"Authorization": "Bearer s3cret"})
-    assert wait_for(lambda: "/errors/missing" in log.getvalue(), 5)  # the line is written when the answer is out
+    # The line is written when the answer is out.
+    assert wait_for(lambda: "/errors/missing" in log.getvalue(), 5)
     line = json.loads(log.getvalue().splitlines()[-1])
     assert (line["path"], line["status"], line["job_id"]) == ("/errors/missing", 404, "the-job")
     assert not any(secret in log.getvalue() for secret in ("abcdef", "t0p", "s3cret"))

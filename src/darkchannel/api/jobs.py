@@ -130,7 +130,8 @@ def _job_routes(jobs: JobsService) -> APIRouter:
             str, Query(max_length=128, description="`next_cursor` of the page before.")
         ] = "",
     ) -> JobsAnswer:
-        found, more = await jobs.store(jobs.page, limit, cursor)
+        """In order of their ids. A job that has ended may be shown as it was 10 seconds ago."""
+        found, more = await jobs.store(jobs.listing.page, limit, cursor)
         return JobsAnswer(jobs=[JobAnswer.of(job) for job in found], next_cursor=more)
 
     @router.get("/v1/jobs/{job_id}", summary="Where a job stands", responses=documented(404, 422))

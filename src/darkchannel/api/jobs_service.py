@@ -20,6 +20,8 @@ from fastapi import FastAPI
 from darkchannel.api.application import Service
 from darkchannel.api.job_bodies import Sent
 from darkchannel.api.jobs_models import JobRequest
+from darkchannel.api.listing import Listing
+from darkchannel.api.metrics import ChunkResult
 from darkchannel.api.webhooks import Webhooks
 from darkchannel.errors import (
     DarkChannelError,
@@ -29,7 +31,7 @@ from darkchannel.errors import (
     SettingError,
     UnavailableError,
 )
-from darkchannel.models import JobStatus, Plan
+from darkchannel.models import JobStatus, Plan, Take
 from darkchannel.production.outside import (
     find_takes,
     register_chunk,
@@ -48,7 +50,6 @@ LOG = logging.getLogger("darkchannel.jobs")
 
 _IDEMPOTENCY_NAMESPACE = uuid.UUID("c5b1f4e2-0d6e-5c35-9d7b-3d1f0f3a7a11")
 _STORE_THREADS = 16
-_READS_AHEAD = 8
 _PLANS_KEPT = 8
 
 
@@ -68,12 +69,15 @@ class JobsService:
             parts.pool,
             on_end=self._ended,
             on_scan=self._count,
+            on_take=self._took,
+            on_failure=self._failed,
         )
+        self.listing = Listing(self.jobs, self.runner.metadata_of)
+        service.metrics.queue_depth.set_function(lambda: parts.pool.depth)
         self._missing: DarkChannelError | None = EngineUnavailableError("the service starts")
         # One thread, because one engine is used by one thread at a time.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="plan")
         self._store = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
-        self._reads = ThreadPoolExecutor(_READS_AHEAD, thread_name_prefix="page")
         self._pings = ThreadPoolExecutor(1, thread_name_prefix="ready")
         self._plan = functools.lru_cache(maxsize=_PLANS_KEPT)(self._read_plan)
 
@@ -88,7 +92,8 @@ class JobsService:
             await asyncio.gather(starting, return_exceptions=True)
             await asyncio.to_thread(self.runner.stop)
             self.webhooks.stop()
-            for threads in (self._reader, self._store, self._reads, self._pings):
+            self.listing.close()
+            for threads in (self._reader, self._store, self._pings):
                 threads.shutdown(wait=False, cancel_futures=True)
 
     async def store(self, call: Callable[..., T], *args: Any) -> T:
@@ -153,13 +158,6 @@ class JobsService:
             require_registrable(plan)
         return await self.store(self._create, wanted, sent, check_job_id(job_id), plan)
 
-    def page(self, limit: int, cursor: str) -> tuple[list[Metadata], str | None]:
-        """Jobs in order of their ids, from after a cursor, and the next cursor."""
-        names = sorted(name for name in self.client.list_folders(self.jobs.bucket) if name > cursor)
-        found = [job for job in self._reads.map(self._look, names[:limit]) if job is not None]
-        more = len(names) > limit
-        return found, names[limit - 1] if more else None
-
     def cancel(self, job_id: str) -> Metadata:
         """Cancel a job; its takes are kept."""
         job = self.jobs.cancel(job_id)
@@ -175,6 +173,7 @@ class JobsService:
         if job.get("render") == "external":
             fields["merge_requested"] = None
         job = self.jobs.update_job_status(job_id, JobStatus.PENDING, **fields)
+        self.listing.forget(job_id)
         self.runner.submit(job_id)
         return job
 
@@ -293,4 +292,11 @@ class JobsService:
     def _count(self, counts: Mapping[str, int]) -> None:
         for status in JobStatus:
             self.service.metrics.jobs.labels(status.value).set(counts.get(status.value, 0))
-        self.service.metrics.queue_depth.set(self.parts.pool.depth)
+
+    def _took(self, take: Take) -> None:
+        self.service.metrics.took(take)
+
+    def _failed(self, error: DarkChannelError) -> None:
+        self.service.metrics.failed_with(error)
+        if error.chunk is not None:
+            self.service.metrics.chunks.labels(ChunkResult.FAILED.value).inc()

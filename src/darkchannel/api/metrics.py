@@ -20,6 +20,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from darkchannel import errors
+from darkchannel.models import Take
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
@@ -89,6 +90,13 @@ class Metrics:
         self.synthesis_seconds.inc(taken_seconds)
         if taken_seconds > 0:
             self.render_speed.observe(audio_seconds / taken_seconds)
+
+    def took(self, take: Take) -> None:
+        """Count a take of a job, found or made."""
+        if take.reused:
+            self.chunks.labels(ChunkResult.REUSED.value).inc()
+        else:
+            self.rendered(take.seconds, take.render_seconds)
 
     def failed_with(self, error: Exception) -> None:
         """Count an error, if it is one of the store."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ LOG = logging.getLogger("darkchannel.serving")
 KEEP_ALIVE_SECONDS = 15
 _LEAVE_SECONDS = 1
 """What connections get to close after the grace time."""
+_SWITCH_SECONDS = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -112,6 +114,9 @@ def serve(app: FastAPI, service: Service, host: str, port: int) -> None:
     """
     server = make_server(app, service, host, port)
     logs.configure()
+    # Books are planned and mastered in threads of this process.  Python lets a thread compute for
+    # 5 ms before the loop that answers may go on, and an answer needs several turns.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         server.run()
     except SystemExit as error:  # uvicorn's way of saying that it cannot listen

@@ -77,5 +77,5 @@ class Speaker:
         spoken: Spoken = await self.turns.run(
             request, speak_take, self.parts.make_engine, chunk, key
         )
-        self.metrics.rendered(spoken.take.seconds, spoken.taken_seconds)
+        self.metrics.rendered(spoken.take.seconds, spoken.take.render_seconds)
         return spoken

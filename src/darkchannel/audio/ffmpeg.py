@@ -27,6 +27,9 @@ LOCAL_ONLY = ("-protocol_whitelist", "file,pipe")
 
 REMEDY = "install FFmpeg 5.1 or later, or pip install 'darkchannel[ffmpeg]'"
 
+NICENESS = 10
+"""Of FFmpeg, as of speech workers."""
+
 _GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-y", "-filter_threads", "1")
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -119,6 +122,7 @@ def run(
         env=minimal_environment(),
         process_group=0,  # Ctrl-C reaches this process alone, which then decides
     )
+    _let_others_go_first(process)
     log = _Log(process.stderr)
     try:
         heard_out = _feed(process.stdin, blocks) if blocks is not None else True
@@ -131,6 +135,13 @@ def run(
     if code != 0 or not heard_out or any(_UNFINISHED.match(line) for line in lines):
         raise _failure(lines, code)
     return "\n".join(lines)
+
+
+def _let_others_go_first(process: subprocess.Popen[bytes]) -> None:
+    """Encoding a book takes minutes; what answers requests beside it takes milliseconds."""
+    with contextlib.suppress(OSError):  # it has ended already
+        niceness = os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
+        os.setpriority(os.PRIO_PGRP, process.pid, niceness)
 
 
 def filter_command(arguments: Sequence[str]) -> list[str]:

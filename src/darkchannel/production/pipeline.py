@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 from darkchannel.audio.presets import get_preset
 from darkchannel.config import StoreConfig
 from darkchannel.errors import JobConflictError
-from darkchannel.models import JobStatus, Plan
+from darkchannel.models import JobStatus, Plan, Take
 from darkchannel.production.cloned import sounds_of
 from darkchannel.production.patience import patiently
 from darkchannel.production.planning import plan_text
@@ -22,7 +23,7 @@ from darkchannel.production.request import RenderOptions, RenderRequest, RenderR
 from darkchannel.production.run import JobRun
 from darkchannel.production.worker import EngineFactory
 from darkchannel.speech.engine import Engine
-from darkchannel.storage import JobManager, MinIOClient
+from darkchannel.storage import JobLease, JobManager, MinIOClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class Production:
         pool: where chunks are rendered.
         keep_store: called now and then during a run; brings an embedded store back that died.
         interrupt: called a few times a second during a run; raises to end it.
+        mastering: lets so many books be mastered at a time: each is an FFmpeg that fills a core.
+        on_lease: told when a run has the job to itself.
+        on_take: told of each take of a run, found or made.
     """
 
     store: StoreConfig
@@ -46,6 +50,9 @@ class Production:
     pool: Pool
     keep_store: Callable[[], object] = lambda: None
     interrupt: Callable[[], object] = lambda: None
+    mastering: Semaphore = field(default_factory=Semaphore)
+    on_lease: Callable[[JobLease], object] = lambda _: None
+    on_take: Callable[[Take], object] = lambda _: None
 
     def render(
         self,
@@ -145,6 +152,7 @@ class Production:
         """
         plan = Plan.from_json(self.jobs.read_plan(job_id))
         with self.jobs.acquire(job_id) as lease:
+            self.on_lease(lease)
             metadata = patiently(lambda: self.jobs.get_job_metadata(job_id), self.keep_store)
             if metadata["status"] != JobStatus.COMPLETED:
                 JobRun(self, lease, job_id, plan).produce(metadata, render=False)
@@ -178,6 +186,7 @@ class Production:
     ) -> RenderResult:
         started = time.monotonic()
         with self.jobs.acquire(job_id) as lease:
+            self.on_lease(lease)
             metadata = patiently(lambda: self.jobs.get_job_metadata(job_id), self.keep_store)
             patiently(lambda: self._settle_plan(job_id, plan, metadata), self.keep_store)
             run = JobRun(self, lease, job_id, plan, use_cache, on_progress)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, Protocol
 
 from darkchannel.audio.mastering import MasteredBook, master
@@ -33,6 +34,7 @@ from darkchannel.storage import JobLease, MinIOClient
 from darkchannel.storage.keys import chunk_key, chunks_prefix, take_cache_key
 
 _STORE_CARE_SECONDS = 2.0
+_TURN_SECONDS = 0.25
 
 
 class RunParts(Protocol):
@@ -66,6 +68,16 @@ class RunParts(Protocol):
     @property
     def interrupt(self) -> Callable[[], object]:
         """Raises to end the run."""
+        ...
+
+    @property
+    def mastering(self) -> Semaphore:
+        """One for each book that may be mastered at a time."""
+        ...
+
+    @property
+    def on_take(self) -> Callable[[Take], object]:
+        """Told of each take."""
         ...
 
 
@@ -121,7 +133,8 @@ class JobRun:
                 self._adopt()
             self._update(status=JobStatus.MERGING, chunks_completed=len(self.takes))
             with tempfile.TemporaryDirectory(prefix="darkchannel-") as directory:
-                book = self._master(metadata, Path(directory))
+                with self._turn_to_master():
+                    book = self._master(metadata, Path(directory))
                 self.check()
                 self.on_progress(replace(self.progress, stage="publishing", fraction=0.0))
                 finished = publish(
@@ -210,6 +223,7 @@ class JobRun:
         if not take.reused:
             self.rendered += 1
             self.audio_seconds += take.seconds
+        self.parts.on_take(take)
         self.lease.progress(len(self.takes))
         self.on_progress(self.progress)
 
@@ -256,6 +270,15 @@ class JobRun:
     def _broken(self, chunks: tuple[Chunk, ...]) -> list[MergeError]:
         takes = [self.takes[chunk.index] for chunk in chunks]
         return find_broken_takes(self.parts.client, self.parts.store.buckets, chunks, takes)
+
+    @contextlib.contextmanager
+    def _turn_to_master(self) -> Iterator[None]:
+        while not self.parts.mastering.acquire(timeout=_TURN_SECONDS):
+            self.check()
+        try:
+            yield
+        finally:
+            self.parts.mastering.release()
 
     def _master(self, metadata: dict[str, Any], directory: Path) -> MasteredBook:
         takes = [self.takes[chunk.index] for chunk in self.plan.chunks]

@@ -21,9 +21,10 @@ from darkchannel.errors import (
     StoreUnavailableError,
     UnavailableError,
 )
-from darkchannel.models import JobStatus
+from darkchannel.models import JobStatus, Take
 from darkchannel.production.pipeline import Production
 from darkchannel.production.sharing import USUAL_PRIORITY, SharedPool
+from darkchannel.storage import JobLease
 from darkchannel.storage.record import live_lease
 
 LOG = logging.getLogger(__name__)
@@ -72,6 +73,8 @@ class JobRunner:
         scan_seconds: how often the store is searched for jobs nobody works on.
         on_end: told the metadata of each job that ended here, in some thread.
         on_scan: told how many jobs there are by status.
+        on_take: told of each take of a run, found or made.
+        on_failure: told what a run failed with.
     """
 
     def __init__(
@@ -83,14 +86,19 @@ class JobRunner:
         scan_seconds: float = SCAN_SECONDS,
         on_end: Callable[[Mapping[str, Any]], None] = lambda _: None,
         on_scan: Callable[[Mapping[str, int]], None] = lambda _: None,
+        on_take: Callable[[Take], None] = lambda _: None,
+        on_failure: Callable[[DarkChannelError], None] = lambda _: None,
     ) -> None:
         self._production = production
         self._pool = pool
         self._scan_seconds = scan_seconds
         self._on_end = on_end
         self._on_scan = on_scan
+        self._on_take = on_take
+        self._on_failure = on_failure
         self._lock = threading.Lock()
         self._held: dict[str, threading.Event] = {}
+        self._leases: dict[str, JobLease] = {}
         self._runs: set[Running[None]] = set()
         self._ended: dict[str, str] = {}
         self._stopping = threading.Event()
@@ -134,6 +142,12 @@ class JobRunner:
         """Jobs worked on or waiting for room."""
         with self._lock:
             return len(self._held)
+
+    def metadata_of(self, job_id: str) -> Mapping[str, Any] | None:
+        """What was last written of a job that is worked on here; None for all others."""
+        with self._lock:
+            lease = self._leases.get(job_id)
+        return None if lease is None else lease.metadata
 
     def scan(self, *, full: bool = True) -> None:
         """Take on every job that waits for a runner and that nobody works on.
@@ -197,7 +211,9 @@ class JobRunner:
             LOG.info("%s", error.message)
         except UnavailableError as error:
             LOG.warning("job %s is left for later: %s", job_id, error.message)
+            self._on_failure(error)
         except DarkChannelError as error:
+            self._on_failure(error)
             LOG.warning("job %s failed: %s", job_id, error.message)
             self._record_failure(job_id, type(error).__name__, error.message, error.chunk)
         except Exception:
@@ -208,6 +224,7 @@ class JobRunner:
         finally:
             with self._lock:
                 self._held.pop(job_id, None)
+                self._leases.pop(job_id, None)
             self._tell_end(job_id)
 
     def _run(self, job_id: str, cancelled: threading.Event) -> None:
@@ -225,11 +242,17 @@ class JobRunner:
             self._production,
             pool=partial(self._pool.share, metadata.get("priority", USUAL_PRIORITY)),
             interrupt=interrupt,
+            on_lease=self._note,
+            on_take=self._on_take,
         )
         if metadata.get("render") == "external":
             production.merge(job_id)
         else:
             production.resume(job_id, use_cache=metadata.get("use_cache", True))
+
+    def _note(self, lease: JobLease) -> None:
+        with self._lock:
+            self._leases[lease.job_id] = lease
 
     def _record_failure(self, job_id: str, kind: str, message: str, chunk: int | None) -> None:
         """What a run could not write down itself, such as a plan that cannot be read."""

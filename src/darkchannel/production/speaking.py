@@ -63,12 +63,10 @@ class Spoken:
     Attributes:
         take: the facts.
         data: the WAV file.
-        taken_seconds: how long that took.
     """
 
     take: Take
     data: bytes
-    taken_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +119,11 @@ def speak_take(make_engine: EngineFactory, chunk: Chunk, key: str) -> Spoken:
         EngineUnavailableError: weights or libraries are missing.
     """
     engine = held_engine(make_engine)
-    began = time.perf_counter()
     try:
         take, data = render_take(engine, chunk, key)
     except MergeError as error:
         raise SynthesisError(error.message, remedy=error.remedy, chunk=chunk.index) from error
-    return Spoken(take, data, time.perf_counter() - began)
+    return Spoken(take, data)
 
 
 def speak(make_engine: EngineFactory, chunk: Chunk) -> tuple[Speech, float]:

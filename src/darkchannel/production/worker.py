@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -164,7 +165,9 @@ def render_take(engine: Engine, chunk: Chunk, key: str) -> tuple[Take, bytes]:
         SynthesisError, EngineUnavailableError: the engine cannot speak the chunk.
         MergeError: what it said cannot be a reading of the chunk.
     """
+    began = time.perf_counter()
     speech = next(iter(engine.synthesize([chunk])))
+    taken = time.perf_counter() - began
     data = encode_wav(speech.samples, speech.sample_rate)
     take = Take(
         index=chunk.index,
@@ -174,6 +177,7 @@ def render_take(engine: Engine, chunk: Chunk, key: str) -> tuple[Take, bytes]:
         frames=check_take(data, chunk),
         sample_rate=speech.sample_rate,
         sentence_starts=_sentence_starts(speech, chunk),
+        render_seconds=taken,
     )
     return take, data
 
