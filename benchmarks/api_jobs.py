@@ -26,6 +26,8 @@ CHUNKS = {"tone": 100, "kokoro": 30}
 """Of each job."""
 
 MOST_RATIO = 1.05
+MOST_TONE_RATIO = 1.5
+"""With tones ten books' mastering is most of the work."""
 MOST_P99_SECONDS = 0.1
 
 
@@ -44,7 +46,7 @@ def measure(engine: str, chunks: int) -> list[Row]:
         with api.asked(first) as latencies:
             together = api.time_of([chunks] * JOBS)
     ratio = together / alone
-    limit = MOST_RATIO if engine != "tone" else 1.5
+    limit = MOST_RATIO if engine != "tone" else MOST_TONE_RATIO
     rows = [
         Row(
             f"{engine}: ten jobs at once : one job of the same {JOBS * chunks} chunks",
@@ -53,6 +55,8 @@ def measure(engine: str, chunks: int) -> list[Row]:
             ratio <= limit,
         )
     ]
+    if engine == "tone":
+        return rows  # far more chunks a second than any voice: only their sum counts
     for what, seconds in latencies.items():
         found = sorted(seconds)
         p50, p95, p99 = (found[min(len(found) - 1, len(found) * p // 100)] for p in (50, 95, 99))

@@ -229,3 +229,21 @@ def test_a_store_that_goes_away_comes_back(
         assert await_job(jobs, job_id)["chunks_completed"] == 4
         assert jobs.client.post("/v1/jobs", json=body).status_code == 202
         await_job(jobs, f"{job_id}-new")
+
+
+def test_its_work_is_counted(own_client: MinIOClient, tmp_path: Path, job_id: str) -> None:
+    """Chunks by what became of them, what they sound, how long that took, and what waits."""
+    with running_jobs(own_client, tmp_path) as jobs:
+        for name in (job_id, f"{job_id}-again"):
+            jobs.client.post("/v1/jobs", json={"text": text_of(job_id, 3), "job_id": name})
+            await_job(jobs, name)
+        numbers = dict(
+            line.rsplit(" ", 1)
+            for line in jobs.client.get("/metrics").text.splitlines()
+            if not line.startswith("#")
+        )
+    assert numbers['darkchannel_chunks_total{result="rendered"}'] == "3.0"
+    assert numbers['darkchannel_chunks_total{result="reused"}'] == "3.0"
+    assert float(numbers["darkchannel_audio_seconds_total"]) > 1
+    assert float(numbers["darkchannel_synthesis_seconds_total"]) > 0
+    assert numbers["darkchannel_queue_depth"] == "0.0"

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from darkchannel.audio.ffmpeg import LOCAL_ONLY, find_ffmpeg, run
+from darkchannel.audio.ffmpeg import LOCAL_ONLY, NICENESS, find_ffmpeg, run
 from darkchannel.errors import AudioError
 
 PCM = ["-f", "s16le", "-ar", "24000", "-ac", "1", "-i", "pipe:0"]
@@ -35,6 +36,20 @@ def program(folder: Path, script: str) -> Path:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
+
+
+def test_it_lets_others_go_first() -> None:
+    """Encoding for minutes, it leaves cores to what answers in milliseconds."""
+    niceness: list[int] = []
+
+    def watched() -> Iterator[bytes]:
+        yield bytes(48_000)
+        children = psutil.Process().children()
+        niceness.extend(child.nice() for child in children if "ffmpeg" in child.name())
+        yield bytes(48_000)
+
+    run([*PCM, "-f", "null", "-"], blocks=watched())
+    assert niceness == [min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)]
 
 
 def test_the_one_on_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

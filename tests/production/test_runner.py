@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
-from darkchannel.errors import MergeError, NotFoundError
+from darkchannel.errors import DarkChannelError, MergeError, NotFoundError, SynthesisError
+from darkchannel.models import Chunk, Take
 from darkchannel.production.outside import register_chunk
 from darkchannel.production.pipeline import Production
 from darkchannel.production.pool import speech_threads
 from darkchannel.production.runner import RUNNER, JobRunner
 from darkchannel.production.sharing import SharedPool
 from darkchannel.production.worker import EngineFactory, TakeTask, make_take
+from darkchannel.speech.engine import Speech
 from darkchannel.speech.tone import ToneEngine
 from darkchannel.storage.keys import chunk_key
 from tests.api.speakers import Gate
 from tests.production.conftest import request_for, stored_plan
+
+
+class Mute(ToneEngine):
+    """Can say nothing."""
+
+    def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
+        """Fail."""
+        raise SynthesisError("not a sound", chunk=chunks[0].index)
 
 
 def create(production: Production, job_id: str, sentences: int = 3, **fields: object) -> None:
@@ -202,3 +213,68 @@ def test_merging_names_what_is_missing(production: Production, unique: str) -> N
     job = production.jobs.get_job_metadata(unique)
     assert (job["status"], job["chunks_completed"]) == ("completed", 4)
     assert production.client.exists(production.store.buckets.output, job["output_key"])
+
+
+def test_books_are_mastered_in_turns(production: Production, unique: str) -> None:
+    """A book waits for its turn without working; cancelled meanwhile, it never has one."""
+    turns = threading.Semaphore(0)
+    names = [f"{unique}-first", f"{unique}-second"]
+    for name in names:
+        create(production, name)
+    with running(replace(production, mastering=turns)) as runner:
+        for name in names:
+            runner.submit(name)
+            await_status(production, name, "merging")
+        production.jobs.cancel(names[0])
+        runner.cancel(names[0])
+        while runner.active > 1:
+            time.sleep(0.02)
+        turns.release()
+        assert await_status(production, names[1], "completed")
+    assert production.jobs.get_job_metadata(names[0])["status"] == "cancelled"
+    assert turns.acquire(blocking=False)
+
+
+def test_takes_and_failures_are_told(
+    make_production: Callable[[EngineFactory], Production], unique: str
+) -> None:
+    """Each take with how long it took, and what a run failed with."""
+    takes: list[Take] = []
+    failures: list[DarkChannelError] = []
+    with running(
+        make_production(ToneEngine), on_take=takes.append, on_failure=failures.append
+    ) as runner:
+        create(make_production(ToneEngine), unique)
+        runner.submit(unique)
+        await_status(make_production(ToneEngine), unique, "completed")
+    assert sorted(take.index for take in takes if take.render_seconds > 0) == [1, 2, 3]
+    assert not failures
+    broken = make_production(Mute)
+    with running(broken, on_failure=failures.append) as runner:
+        create(broken, f"{unique}-mute")
+        runner.submit(f"{unique}-mute")
+        await_status(broken, f"{unique}-mute", "failed")
+        while runner.active:
+            time.sleep(0.02)
+    assert [failure.chunk for failure in failures] == [1]
+
+
+def test_what_is_worked_on_is_known_without_the_store(
+    make_production: Callable[[EngineFactory], Production], unique: str
+) -> None:
+    """As it was last written here, until the run ends; nothing is known of other jobs."""
+    gate = Gate(free=0)
+    production = make_production(gate)
+    create(production, unique)
+    with running(production) as runner:
+        assert runner.metadata_of(unique) is None
+        runner.submit(unique)
+        gate.await_begun(1)
+        known = runner.metadata_of(unique)
+        assert known is not None
+        assert (known["job_id"], known["status"]) == (unique, "processing")
+        gate.opened.set()
+        await_status(production, unique, "completed")
+        while runner.active:
+            time.sleep(0.02)
+        assert runner.metadata_of(unique) is None
