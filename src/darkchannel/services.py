@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ from darkchannel.composition import open_store, reach_store, store_keeper
 from darkchannel.config import Settings
 from darkchannel.engines import engine_spec, fetch_weights, remote_workers
 from darkchannel.errors import EngineUnavailableError
+from darkchannel.production.mastering import MasteringTurns
 from darkchannel.production.pipeline import Production
 from darkchannel.production.pool import default_workers, speech_threads, speech_workers
 from darkchannel.production.runner import JobsParts
@@ -80,7 +80,7 @@ def open_jobs_api(
         spec = engine_spec(engine, settings, threads=max(1, cores // count), store=config)
         make_pool = functools.partial(speech_workers if spec.computes else speech_threads, count)
 
-        mastering = threading.Semaphore(cores)
+        mastering = MasteringTurns(cores)
 
         def production(client: MinIOClient) -> Production:
             return Production(

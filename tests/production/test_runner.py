@@ -14,6 +14,7 @@ import pytest
 
 from darkchannel.errors import DarkChannelError, MergeError, NotFoundError, SynthesisError
 from darkchannel.models import Chunk, Take
+from darkchannel.production.mastering import SHORT_SECONDS, MasteringTurns
 from darkchannel.production.outside import register_chunk
 from darkchannel.production.pipeline import Production
 from darkchannel.production.pool import speech_threads
@@ -217,7 +218,7 @@ def test_merging_names_what_is_missing(production: Production, unique: str) -> N
 
 def test_books_are_mastered_in_turns(production: Production, unique: str) -> None:
     """A book waits for its turn without working; cancelled meanwhile, it never has one."""
-    turns = threading.Semaphore(0)
+    turns = MasteringTurns(0)
     names = [f"{unique}-first", f"{unique}-second"]
     for name in names:
         create(production, name)
@@ -229,10 +230,19 @@ def test_books_are_mastered_in_turns(production: Production, unique: str) -> Non
         runner.cancel(names[0])
         while runner.active > 1:
             time.sleep(0.02)
-        turns.release()
+        turns.of(1).release()
         assert await_status(production, names[1], "completed")
     assert production.jobs.get_job_metadata(names[0])["status"] == "cancelled"
-    assert turns.acquire(blocking=False)
+    assert turns.of(1).acquire(blocking=False)
+
+
+def test_a_page_does_not_wait_for_novels() -> None:
+    """With as many long books being mastered as may, a short one has its turn at once."""
+    turns = MasteringTurns(2)
+    for _ in range(2):
+        assert turns.of(36_000).acquire(blocking=False)
+    assert not turns.of(SHORT_SECONDS + 1).acquire(blocking=False)
+    assert turns.of(SHORT_SECONDS).acquire(blocking=False)
 
 
 def test_takes_and_failures_are_told(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Semaphore
 from typing import Any
 
 from darkchannel.audio.presets import get_preset
@@ -14,6 +13,7 @@ from darkchannel.config import StoreConfig
 from darkchannel.errors import JobConflictError
 from darkchannel.models import JobStatus, Plan, Take
 from darkchannel.production.cloned import sounds_of
+from darkchannel.production.mastering import MasteringTurns
 from darkchannel.production.patience import patiently
 from darkchannel.production.planning import plan_text
 from darkchannel.production.progress import OnProgress, Progress, ignore_progress
@@ -38,7 +38,7 @@ class Production:
         pool: where chunks are rendered.
         keep_store: called now and then during a run; brings an embedded store back that died.
         interrupt: called a few times a second during a run; raises to end it.
-        mastering: lets so many books be mastered at a time: each is an FFmpeg that fills a core.
+        mastering: lets so many books be mastered at a time.
         on_lease: told when a run has the job to itself.
         on_take: told of each take of a run, found or made.
     """
@@ -50,7 +50,7 @@ class Production:
     pool: Pool
     keep_store: Callable[[], object] = lambda: None
     interrupt: Callable[[], object] = lambda: None
-    mastering: Semaphore = field(default_factory=Semaphore)
+    mastering: MasteringTurns = field(default_factory=MasteringTurns)
     on_lease: Callable[[JobLease], object] = lambda _: None
     on_take: Callable[[Take], object] = lambda _: None
 

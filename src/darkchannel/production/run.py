@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Semaphore
 from typing import Any, Protocol
 
 from darkchannel.audio.mastering import MasteredBook, master
@@ -24,6 +23,7 @@ from darkchannel.errors import (
 from darkchannel.models import Chunk, JobStatus, Plan, Take
 from darkchannel.production.cloned import disclosure
 from darkchannel.production.gate import find_broken_takes, read_takes
+from darkchannel.production.mastering import MasteringTurns
 from darkchannel.production.outside import find_takes, refusal, require_all
 from darkchannel.production.patience import patiently
 from darkchannel.production.progress import OnProgress, Progress, ignore_progress
@@ -71,8 +71,8 @@ class RunParts(Protocol):
         ...
 
     @property
-    def mastering(self) -> Semaphore:
-        """One for each book that may be mastered at a time."""
+    def mastering(self) -> MasteringTurns:
+        """Lets so many books be mastered at a time."""
         ...
 
     @property
@@ -273,12 +273,13 @@ class JobRun:
 
     @contextlib.contextmanager
     def _turn_to_master(self) -> Iterator[None]:
-        while not self.parts.mastering.acquire(timeout=_TURN_SECONDS):
+        turn = self.parts.mastering.of(sum(take.seconds for take in self.takes.values()))
+        while not turn.acquire(timeout=_TURN_SECONDS):
             self.check()
         try:
             yield
         finally:
-            self.parts.mastering.release()
+            turn.release()
 
     def _master(self, metadata: dict[str, Any], directory: Path) -> MasteredBook:
         takes = [self.takes[chunk.index] for chunk in self.plan.chunks]
