@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from darkchannel.audio.presets import get_preset
-from darkchannel.config import StoreConfig
 from darkchannel.errors import JobConflictError
-from darkchannel.models import JobStatus, Plan, Take
+from darkchannel.models import JobStatus, Plan
 from darkchannel.production.cloned import sounds_of
-from darkchannel.production.mastering import MasteringTurns
 from darkchannel.production.patience import patiently
 from darkchannel.production.planning import plan_text
 from darkchannel.production.progress import OnProgress, Progress, ignore_progress
 from darkchannel.production.publishing import check_output, fetch_book
-from darkchannel.production.rendering import Pool
 from darkchannel.production.request import RenderOptions, RenderRequest, RenderResult
-from darkchannel.production.run import JobRun
-from darkchannel.production.worker import EngineFactory
+from darkchannel.production.run import JobRun, RunParts
 from darkchannel.speech.engine import Engine
-from darkchannel.storage import JobLease, JobManager, MinIOClient
 
 
 @dataclass(frozen=True, slots=True)
-class Production:
-    """The parts a run needs, put together by the composition root.
-
-    Attributes:
-        store: where everything lies; also told to workers.
-        client: for this process.
-        jobs: state of jobs.
-        make_engine: builds the engine here and in workers.
-        pool: where chunks are rendered.
-        keep_store: called now and then during a run; brings an embedded store back that died.
-        interrupt: called a few times a second during a run; raises to end it.
-        mastering: lets so many books be mastered at a time.
-        on_lease: told when a run has the job to itself.
-        on_take: told of each take of a run, found or made.
-    """
-
-    store: StoreConfig
-    client: MinIOClient
-    jobs: JobManager
-    make_engine: EngineFactory
-    pool: Pool
-    keep_store: Callable[[], object] = lambda: None
-    interrupt: Callable[[], object] = lambda: None
-    mastering: MasteringTurns = field(default_factory=MasteringTurns)
-    on_lease: Callable[[JobLease], object] = lambda _: None
-    on_take: Callable[[Take], object] = lambda _: None
+class Production(RunParts):
+    """Makes books of texts, and goes on with those that were begun."""
 
     def render(
         self,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from darkchannel.audio.mastering import MasteredBook, master
 from darkchannel.audio.presets import get_preset
@@ -30,55 +30,40 @@ from darkchannel.production.progress import OnProgress, Progress, ignore_progres
 from darkchannel.production.publishing import FinishedBook, place_files, publish
 from darkchannel.production.rendering import Pool, render_takes
 from darkchannel.production.worker import EngineFactory, TakeTask, sample_lengths
-from darkchannel.storage import JobLease, MinIOClient
+from darkchannel.storage import JobLease, JobManager, MinIOClient
 from darkchannel.storage.keys import chunk_key, chunks_prefix, take_cache_key
 
 _STORE_CARE_SECONDS = 2.0
 _TURN_SECONDS = 0.25
 
 
-class RunParts(Protocol):
-    """What a run needs of :class:`darkchannel.production.pipeline.Production`."""
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """What runs are made with, put together by the composition root.
 
-    @property
-    def store(self) -> StoreConfig:
-        """Where everything lies."""
-        ...
+    Attributes:
+        store: where everything lies; also told to workers.
+        client: for this process.
+        jobs: state of jobs.
+        make_engine: builds the engine here and in workers.
+        pool: where chunks are rendered.
+        keep_store: called now and then during a run; brings an embedded store back that died.
+        interrupt: called a few times a second during a run; raises to end it.
+        mastering: lets so many books be mastered at a time.
+        on_lease: told when a run has the job to itself.
+        on_take: told of each take of a run, found or made.
+    """
 
-    @property
-    def client(self) -> MinIOClient:
-        """For this process."""
-        ...
-
-    @property
-    def make_engine(self) -> EngineFactory:
-        """For workers."""
-        ...
-
-    @property
-    def pool(self) -> Pool:
-        """Where chunks are rendered."""
-        ...
-
-    @property
-    def keep_store(self) -> Callable[[], object]:
-        """Looks after the store."""
-        ...
-
-    @property
-    def interrupt(self) -> Callable[[], object]:
-        """Raises to end the run."""
-        ...
-
-    @property
-    def mastering(self) -> MasteringTurns:
-        """Lets so many books be mastered at a time."""
-        ...
-
-    @property
-    def on_take(self) -> Callable[[Take], object]:
-        """Told of each take."""
-        ...
+    store: StoreConfig
+    client: MinIOClient
+    jobs: JobManager
+    make_engine: EngineFactory
+    pool: Pool
+    keep_store: Callable[[], object] = lambda: None
+    interrupt: Callable[[], object] = lambda: None
+    mastering: MasteringTurns = field(default_factory=MasteringTurns)
+    on_lease: Callable[[JobLease], object] = lambda _: None
+    on_take: Callable[[Take], object] = lambda _: None
 
 
 @dataclass
