@@ -232,6 +232,7 @@ def render(
         use_cache=use_cache,
         name=path.stem,
     )
+    request.check()
     fetch_weights(settings, request.options.engine)
     with open_production(settings, request.options.engine, workers=workers) as production:
         return production.render(

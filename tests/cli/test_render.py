@@ -129,6 +129,7 @@ def test_bad_input_is_one_clear_line(run: Run, tmp_path: Path, name: str) -> Non
         (["--job-id", "a/b"], "job"),
         (["-o", "missing/out.mp3"], "missing"),
         (["--encoding", "klingon"], "klingon"),
+        (["--encoding", "hex"], "hex"),
     ],
 )
 def test_bad_options_are_one_clear_line(
@@ -140,6 +141,20 @@ def test_bad_options_are_one_clear_line(
     assert done.returncode == 2, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert words in line
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--speed", "9"], ["--preset", "axc"], ["--encoding", "hex"], ["--job-id", "/"]]
+)
+def test_bad_options_are_refused_before_anything_is_fetched(
+    run: Run, tmp_path: Path, arguments: list[str]
+) -> None:
+    """Nobody waits for 92 MB of weights, or a store, to hear of a slip of the keys."""
+    fresh = tmp_path / "fresh"
+    env = {"DARKCHANNEL_DATA_DIR": str(fresh)}
+    done = run("render", write(tmp_path, TEXT), *arguments, env=env)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert not fresh.exists()
 
 
 def test_failure_as_json(run: Run, tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def render(
             use_cache=not no_cache,
             name="Audiobook" if from_stdin else source.stem,
         )
+        request.check()
         if output is None and settings.store is None:
             # Nothing would answer under a link once this command has ended.
             output = Path("audiobook.mp3" if from_stdin else f"{source.stem}.mp3")

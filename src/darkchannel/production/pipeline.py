@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from darkchannel.audio.presets import get_preset
 from darkchannel.errors import JobConflictError
 from darkchannel.models import JobStatus, Plan
 from darkchannel.production.cloned import sounds_of
@@ -47,7 +46,7 @@ class Production(RunParts):
         """
         if output is not None:
             check_output(output)
-        get_preset(request.options.preset)
+        request.check()
         on_progress(Progress("planning"))
         engine = self.make_engine()
         try:
@@ -63,7 +62,7 @@ class Production(RunParts):
         Raises:
             InputError: the request cannot be rendered.
         """
-        get_preset(request.options.preset)
+        request.check()
         ssml = _ssml(request.input_format)
         plan = plan_text(request.data, request.options, engine, ssml=ssml)
         return plan, request.resolve_job_id(sounds_of(plan))

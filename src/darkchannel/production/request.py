@@ -10,6 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from darkchannel.audio.presets import get_preset
+from darkchannel.script.encoding import check_encoding
+from darkchannel.script.planning import check_speed
+from darkchannel.storage.keys import check_job_id
+
 # Names of jobs are derived under this namespace; changing it would make every unfinished job
 # started without --job-id unfindable.
 _JOB_NAMESPACE = uuid.UUID("5c8d1c1e-7f5a-5a0f-9a55-0d6f6bb0c0de")
@@ -68,6 +73,19 @@ class RenderRequest:
     job_id: str | None = None
     use_cache: bool = True
     name: str = "Audiobook"
+
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong before weights are fetched or a store is asked.
+
+        Raises:
+            InputError: preset, speed, encoding or job id cannot be used.
+        """
+        get_preset(self.options.preset)
+        check_speed(self.options.speed)
+        if self.options.encoding is not None:
+            check_encoding(self.options.encoding)
+        if self.job_id is not None:
+            check_job_id(self.job_id)
 
     def resolve_job_id(self, fingerprint: str) -> str:
         """The job's id: the same request always names the same job.

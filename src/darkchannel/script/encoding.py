@@ -43,21 +43,31 @@ def decode(data: bytes, *, encoding: str | None = None) -> str:
             f"the input has {len(data):,} bytes; expected at most {LARGEST_INPUT:,}",
             remedy="split it into volumes",
         )
-    if encoding is None:
+    if encoding is not None:
+        check_encoding(encoding)
+    else:
         _refuse_wide(data)
         _refuse_binary(data)
         encoding = _declared(data)
     try:
         text = data.decode(encoding)
-    except LookupError:
-        raise SettingError(
-            f"unknown encoding {encoding!r}", remedy="for example utf-8, latin-1 or windows-1252"
-        ) from None
     except UnicodeError as error:
         raise _undecodable(data, encoding, error) from None
     _refuse_nul(text)
     refuse_empty(text)
     return text
+
+
+def check_encoding(name: str) -> None:
+    """Refuse the name of an encoding that there is not.
+
+    Raises:
+        SettingError: there is none, or it is one of bytes, not of text.
+    """
+    if not _is_encoding(name):
+        raise SettingError(
+            f"unknown encoding {name!r}", remedy="for example utf-8, latin-1 or windows-1252"
+        )
 
 
 def refuse_empty(text: str) -> None:
@@ -77,15 +87,24 @@ def _declared(data: bytes) -> str:
     if match is None or data.startswith(codecs.BOM_UTF8):
         return "utf-8"
     name = match.group(1).decode("ascii", "replace")
-    try:
-        codecs.lookup(name)
-    except LookupError:
+    if not _is_encoding(name):
         raise ScriptError(
             f"line 1: the XML declaration names an unknown encoding, {name!r}",
             remedy="write the encoding the file is in, or remove it for UTF-8",
-        ) from None
+        )
     # An 8-bit reader got this far, so the declaration cannot be true of a wide encoding.
     return "utf-8" if name.lower().startswith(("utf-16", "utf-32", "ucs")) else name
+
+
+def _is_encoding(name: str) -> bool:
+    """Whether bytes can become text by it; ``hex`` and its like are codecs, but not of text."""
+    try:
+        b"a".decode(name)
+    except UnicodeError:
+        return True  # one that wants more than a byte
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def _refuse_wide(data: bytes) -> None:

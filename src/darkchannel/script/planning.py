@@ -81,12 +81,21 @@ def make_plan(
     )
 
 
-def _check_settings(speed: float, max_tokens: int, target: tuple[int, int]) -> None:
+def check_speed(speed: float) -> None:
+    """Refuse a speed at which no voice can be understood.
+
+    Raises:
+        SettingError: it is out of bounds, or not a number.
+    """
     if not tempo.SLOWEST <= speed <= tempo.FASTEST:
         raise SettingError(
             f"speed {speed:g} is out of bounds: expected {tempo.SLOWEST} to {tempo.FASTEST}",
             remedy="1.0 is the voice's own speed",
         )
+
+
+def _check_settings(speed: float, max_tokens: int, target: tuple[int, int]) -> None:
+    check_speed(speed)
     if max_tokens < 1 or not 0 < target[0] <= target[1]:
         raise SettingError(
             f"chunks of {target[0]} to {target[1]} tokens of at most {max_tokens} cannot be made"
