@@ -16,6 +16,7 @@ from darkchannel.audio.ffmpeg import find_ffmpeg
 from darkchannel.audio.wav import decode_wav
 from darkchannel.production.planning import plan_text
 from darkchannel.production.request import RenderOptions
+from darkchannel.production.speaking import plan_passage
 from darkchannel.speech.tone import ToneEngine, decode_tones
 from darkchannel.storage import MinIOClient
 from tests.api.running import Running
@@ -64,18 +65,27 @@ def test_every_format_says_the_whole_text(api: openai.OpenAI, kind: Any) -> None
     assert decoded(answer.content) == SAID
 
 
-def test_samples_and_pauses_are_those_of_the_plan(api: openai.OpenAI) -> None:
-    """PCM is 24 kHz, 16 bit, mono: the chunks, and after each the silence that a book has."""
+def test_samples_and_pauses_are_those_of_a_book(api: openai.OpenAI) -> None:
+    """PCM is 24 kHz, 16 bit, mono: the chunks, and after each the silence that a book has.
+
+    Only the first sentence is a chunk by itself, so that it is heard soon.
+    """
+    text = f"Era uma vez. {PARAGRAPHS}"
     answer = api.audio.speech.create(
-        model="tone", voice="tone-b", input=PARAGRAPHS, response_format="pcm", speed=1.5
+        model="tone", voice="tone-b", input=text, response_format="pcm", speed=1.5
     )
     engine = ToneEngine()
     options = RenderOptions(voice="tone-b", speed=1.5)
-    chunks = plan_text(PARAGRAPHS.encode(), options, engine).chunks
+    chunks = plan_passage(text, options, engine)
+    book = plan_text(text.encode(), options, engine).chunks
+    assert [len(chunk.utterances) for chunk in (book[0], *chunks[:2])] == [2, 1, 1]
+    assert chunks[2:] == book[1:]
+    said = [utterance for chunk in book for utterance in chunk.utterances]
+    assert [utterance for chunk in chunks for utterance in chunk.utterances] == said
     spoken = sum(len(speech.samples) for speech in engine.synthesize(chunks))
     silence = sum(round(chunk.pause_after * RATE) for chunk in chunks)
     assert len(answer.content) == 2 * (spoken + silence)
-    assert tones(answer.content) == SAID
+    assert tones(answer.content) == ["Era uma vez.", *SAID]
 
 
 def test_the_voice_decides_the_language(api: openai.OpenAI) -> None:
