@@ -52,6 +52,19 @@ def test_a_speed_out_of_bounds_is_refused(plan_text: Planner, speed: float) -> N
         plan_text("Oi.", speed=speed)
 
 
+@pytest.mark.parametrize("text", ["Um. Dois. Três.", "Um.", "Um.\n\nDois. Três."])
+def test_the_first_sentence_can_be_apart(plan_text: Planner, text: str) -> None:
+    """By itself it is the first chunk; all is said as before, with the same pauses."""
+    usual, apart = plan_text(text), plan_text(text, first_alone=True)
+    said = [[u for chunk in plan.chunks for u in chunk.utterances] for plan in (usual, apart)]
+    assert said[0] == said[1]
+    assert [u.text for u in apart.chunks[0].utterances] == ["Um."]
+    assert [chunk.index for chunk in apart.chunks] == list(range(1, len(apart.chunks) + 1))
+    assert [chunk.pause_after for chunk in apart.chunks] == [
+        chunk.utterances[-1].pause_after for chunk in apart.chunks
+    ]
+
+
 @pytest.mark.parametrize("options", [{"max_tokens": 0}, {"target": (0, 5)}, {"target": (9, 5)}])
 def test_impossible_sizes_are_refused(plan_text: Planner, options: dict[str, Any]) -> None:
     """A chunk has at least one token."""

@@ -31,7 +31,7 @@ from darkchannel.errors import (
     SettingError,
     UnavailableError,
 )
-from darkchannel.models import JobStatus, Plan, Take
+from darkchannel.models import JobStatus, Plan
 from darkchannel.production.outside import (
     find_takes,
     register_chunk,
@@ -69,7 +69,7 @@ class JobsService:
             parts.pool,
             on_end=self._ended,
             on_scan=self._count,
-            on_take=self._took,
+            on_take=service.metrics.took,
             on_failure=self._failed,
         )
         self.listing = Listing(self.jobs, self.runner.metadata_of)
@@ -292,9 +292,6 @@ class JobsService:
     def _count(self, counts: Mapping[str, int]) -> None:
         for status in JobStatus:
             self.service.metrics.jobs.labels(status.value).set(counts.get(status.value, 0))
-
-    def _took(self, take: Take) -> None:
-        self.service.metrics.took(take)
 
     def _failed(self, error: DarkChannelError) -> None:
         self.service.metrics.failed_with(error)

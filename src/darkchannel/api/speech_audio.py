@@ -16,7 +16,7 @@ from darkchannel.api.speech_models import SpeechRequest
 from darkchannel.audio.streaming import STREAM_FORMATS, STREAM_RATE
 from darkchannel.audio.wav import decode_wav, wav_of_pcm
 from darkchannel.errors import InputError
-from darkchannel.models import Chunk
+from darkchannel.models import Chunk, Plan
 from darkchannel.production.request import RenderOptions
 from darkchannel.production.speaking import Spoken, plan_passage
 from darkchannel.speech.engine import Engine
@@ -55,7 +55,7 @@ def audio_routes(speaker: Speaker) -> APIRouter:
         """
         engine = speaker.engine
         _check_model(wanted.model, engine)
-        chunks = await speaker.read(_planned, wanted)
+        chunks = (await speaker.read(_planned, wanted)).chunks
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(speaker.turns.place())
             # What is wrong shows with the first chunk, while there can be another answer.
@@ -92,7 +92,7 @@ def _check_model(model: str, engine: Engine) -> None:
         )
 
 
-def _planned(wanted: SpeechRequest, engine: Engine) -> tuple[Chunk, ...]:
+def _planned(wanted: SpeechRequest, engine: Engine) -> Plan:
     """The chunks of a passage, in the language asked for, or the voice's own.
 
     Raises:

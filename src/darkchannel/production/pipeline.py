@@ -46,7 +46,6 @@ class Production(RunParts):
         """
         if output is not None:
             check_output(output)
-        request.check()
         on_progress(Progress("planning"))
         engine = self.make_engine()
         try:

@@ -18,6 +18,7 @@ def plan_text(
     *,
     ssml: bool | None = None,
     target: tuple[int, int] = TARGET,
+    first_alone: bool = False,
 ) -> Plan:
     """Plan what an engine will say of a text; renders nothing.
 
@@ -27,6 +28,7 @@ def plan_text(
         engine: whose tokens are counted and whose voices are checked.
         ssml: whether it is SSML; None looks at the content.
         target: the fewest and the most tokens a chunk should have where sentences allow.
+        first_alone: make the first sentence a chunk by itself, for whoever waits to hear it.
 
     Raises:
         ScriptError: the text cannot be read.
@@ -47,4 +49,5 @@ def plan_text(
         voice=options.voice,
         speed=options.speed,
         target=target,
+        first_alone=first_alone,
     )

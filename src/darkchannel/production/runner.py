@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future as Running
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -63,6 +63,18 @@ class JobsParts:
     fetch: Callable[[], object] = lambda: None
 
 
+@dataclass(eq=False)
+class _Held:
+    """A job that is worked on here, or waits for room."""
+
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    lease: JobLease | None = None
+
+    def keep(self, lease: JobLease) -> None:
+        """Remember the lease of the run."""
+        self.lease = lease
+
+
 class JobRunner:
     """Works on jobs in threads of its own; safe to use from any thread.
 
@@ -97,8 +109,7 @@ class JobRunner:
         self._on_take = on_take
         self._on_failure = on_failure
         self._lock = threading.Lock()
-        self._held: dict[str, threading.Event] = {}
-        self._leases: dict[str, JobLease] = {}
+        self._held: dict[str, _Held] = {}
         self._runs: set[Running[None]] = set()
         self._ended: dict[str, str] = {}
         self._stopping = threading.Event()
@@ -124,18 +135,18 @@ class JobRunner:
         with self._lock:
             if job_id in self._held or self._stopping.is_set():
                 return
-            self._held[job_id] = cancelled = threading.Event()
+            self._held[job_id] = held = _Held()
             self._ended.pop(job_id, None)
-            run = self._threads.submit(self._work, job_id, cancelled)
+            run = self._threads.submit(self._work, job_id, held)
             self._runs.add(run)
         run.add_done_callback(self._runs.discard)
 
     def cancel(self, job_id: str) -> None:
         """Let a run of a cancelled job end at once rather than at its next heartbeat."""
         with self._lock:
-            cancelled = self._held.get(job_id)
-        if cancelled is not None:
-            cancelled.set()
+            held = self._held.get(job_id)
+        if held is not None:
+            held.cancelled.set()
 
     @property
     def active(self) -> int:
@@ -146,8 +157,8 @@ class JobRunner:
     def metadata_of(self, job_id: str) -> Mapping[str, Any] | None:
         """What was last written of a job that is worked on here; None for all others."""
         with self._lock:
-            lease = self._leases.get(job_id)
-        return None if lease is None else lease.metadata
+            held = self._held.get(job_id)
+        return None if held is None or held.lease is None else held.lease.metadata
 
     def scan(self, *, full: bool = True) -> None:
         """Take on every job that waits for a runner and that nobody works on.
@@ -202,9 +213,9 @@ class JobRunner:
             self._stopping.wait(pause)
             since += pause
 
-    def _work(self, job_id: str, cancelled: threading.Event) -> None:
+    def _work(self, job_id: str, held: _Held) -> None:
         try:
-            self._run(job_id, cancelled)
+            self._run(job_id, held)
         except _StoppingError:
             LOG.info("job %s waits for the next start", job_id)
         except (JobBusyError, JobCancelledError, JobNotFoundError, LeaseLostError) as error:
@@ -224,10 +235,9 @@ class JobRunner:
         finally:
             with self._lock:
                 self._held.pop(job_id, None)
-                self._leases.pop(job_id, None)
             self._tell_end(job_id)
 
-    def _run(self, job_id: str, cancelled: threading.Event) -> None:
+    def _run(self, job_id: str, held: _Held) -> None:
         metadata = self._production.jobs.get_job_metadata(job_id)
         if not waits(metadata):
             return
@@ -235,24 +245,20 @@ class JobRunner:
         def interrupt() -> None:
             if self._stopping.is_set():
                 raise _StoppingError
-            if cancelled.is_set():
+            if held.cancelled.is_set():
                 raise JobCancelledError(f"job {job_id} was cancelled")
 
         production = replace(
             self._production,
             pool=partial(self._pool.share, metadata.get("priority", USUAL_PRIORITY)),
             interrupt=interrupt,
-            on_lease=self._note,
+            on_lease=held.keep,
             on_take=self._on_take,
         )
         if metadata.get("render") == "external":
             production.merge(job_id)
         else:
             production.resume(job_id, use_cache=metadata.get("use_cache", True))
-
-    def _note(self, lease: JobLease) -> None:
-        with self._lock:
-            self._leases[lease.job_id] = lease
 
     def _record_failure(self, job_id: str, kind: str, message: str, chunk: int | None) -> None:
         """What a run could not write down itself, such as a plan that cannot be read."""

@@ -7,7 +7,7 @@ digest, so that takes made on request and takes made by a job are the same takes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from darkchannel.errors import (
     StoreUnavailableError,
     SynthesisError,
 )
-from darkchannel.models import Chunk, Take, chunk_digest
+from darkchannel.models import Chunk, Plan, Take
 from darkchannel.production.planning import plan_text
 from darkchannel.production.request import RenderOptions
 from darkchannel.production.worker import (
@@ -102,7 +102,7 @@ def plan_chunk(text: str, index: int, options: RenderOptions, engine: Engine) ->
     return replace(chunks[0], index=index)
 
 
-def plan_passage(text: str, options: RenderOptions, engine: Engine) -> tuple[Chunk, ...]:
+def plan_passage(text: str, options: RenderOptions, engine: Engine) -> Plan:
     """The chunks of a longer text, as a render of it would have them, but for the first sentence.
 
     That is spoken by itself: whoever listens hears something when a sentence is done, not ten
@@ -111,29 +111,7 @@ def plan_passage(text: str, options: RenderOptions, engine: Engine) -> tuple[Chu
     Raises:
         InputError: as :func:`darkchannel.production.planning.plan_text`.
     """
-    plan = plan_text(text.encode(), options, engine)
-    first, *rest = plan.chunks
-    return (*_first_apart(first, plan.engine, engine), *rest)
-
-
-def _first_apart(chunk: Chunk, fingerprint: str, engine: Engine) -> Iterator[Chunk]:
-    for utterances in (chunk.utterances[:1], chunk.utterances[1:]):
-        if not utterances:
-            continue
-        digest = chunk_digest(
-            utterances,
-            voice=chunk.voice,
-            language=chunk.language,
-            speed=chunk.speed,
-            engine=fingerprint,
-        )
-        yield replace(
-            chunk,
-            utterances=utterances,
-            tokens=sum(map(engine.count_tokens, utterances)) + len(utterances) - 1,
-            pause_after=utterances[-1].pause_after,
-            digest=digest,
-        )
+    return plan_text(text.encode(), options, engine, first_alone=True)
 
 
 def speak_take(make_engine: EngineFactory, chunk: Chunk, key: str) -> Spoken:

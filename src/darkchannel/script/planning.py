@@ -35,6 +35,7 @@ def make_plan(
     voice: str | None = None,
     speed: float = 1.0,
     target: tuple[int, int] = (100, 200),
+    first_alone: bool = False,
 ) -> Plan:
     """Divide a script into chunks.
 
@@ -50,6 +51,7 @@ def make_plan(
         voice: the job's voice, for utterances that name none.
         speed: the job's speed, from 0.5 to 2.0.
         target: the fewest and the most tokens a chunk should have where sentences allow.
+        first_alone: make the first utterance a chunk by itself.
 
     Raises:
         SettingError: the speed or another number is out of bounds.
@@ -64,6 +66,8 @@ def make_plan(
     sayings = _Sayings(script, measure, casting)
     counted = sayings.counted()
     groups = _groups(counted, casting, min(target[0], longest), longest)
+    if first_alone:
+        groups = _first_alone(groups)
     chunks = tuple(
         _chunk(index, group, casting, engine) for index, group in enumerate(groups, start=1)
     )
@@ -186,6 +190,14 @@ def _groups(
                 stretch = []
         if stretch:
             yield from chunking.group(stretch, shortest, longest)
+
+
+def _first_alone(groups: Iterator[Sequence[Counted]]) -> Iterator[Sequence[Counted]]:
+    first = next(groups)
+    yield first[:1]
+    if len(first) > 1:
+        yield first[1:]
+    yield from groups
 
 
 def _chunk(index: int, group: Sequence[Counted], casting: Casting, engine: str) -> Chunk:
