@@ -261,7 +261,7 @@ def test_takes_and_failures_are_told(
     assert not failures
     broken = make_production(Mute)
     with running(broken, on_failure=failures.append) as runner:
-        create(broken, f"{unique}-mute")
+        create(broken, f"{unique}-mute", 1)
         runner.submit(f"{unique}-mute")
         await_status(broken, f"{unique}-mute", "failed")
         while runner.active:
