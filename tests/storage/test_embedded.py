@@ -179,6 +179,18 @@ class TestComingBack:
         end_leftover(left.pid, ports)
         assert wait_for(lambda: left.exit_code == -signal.SIGKILL, 1)
 
+    def test_sockets_of_an_earlier_server_are_removed(self, data_dir: Path) -> None:
+        """What a killed server of the same ports left in /tmp does not outlive the next one."""
+        folder, ports = StoreFolder.create(data_dir), choose_ports()
+        stale = Path(f"/tmp/seaweedfs-stale-{ports['s3.port']}.sock")
+        stale.touch()
+        with folder.log.open("ab") as log:
+            server = Server.start(
+                find_server(), folder.objects, ports, Credentials("a", "b"), log.fileno()
+            )
+        assert not stale.exists()
+        server.stop()
+
     @pytest.mark.slow
     def test_data_survive_a_change_of_ports(self, data_dir: Path) -> None:
         """The address is kept while it is free; without it all objects are at the new one."""

@@ -20,8 +20,8 @@ from botocore.credentials import Credentials as BotoCredentials
 
 from darkchannel.config import Buckets, Credentials, StoreConfig
 from darkchannel.errors import StoreUnavailableError
-from darkchannel.storage.embedded import find_server
 from darkchannel.storage.embedded_ports import admin_grpc, choose_ports
+from darkchannel.storage.embedded_server import find_server, remove_sockets
 from darkchannel.storage.retry import retrying
 from tests.servers import MINIO_BINARY, minio, running
 
@@ -103,8 +103,11 @@ def _seaweedfs(directory: Path) -> Iterator[Deployment]:
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-admin.ui=false", "-s3.iam=false"]
     command += ["-s3.autoCreateBucket=false", "-master.telemetry=false"]
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    with running(command, {**os.environ, "HOME": str(directory)}, directory / "log", endpoint):
-        yield Deployment(StoreConfig(endpoint, admin), {**users, ADMIN: admin})
+    try:
+        with running(command, {**os.environ, "HOME": str(directory)}, directory / "log", endpoint):
+            yield Deployment(StoreConfig(endpoint, admin), {**users, ADMIN: admin})
+    finally:
+        remove_sockets(ports)
 
 
 def _identity(name: str, keys: Credentials, actions: list[str]) -> dict[str, object]:

@@ -91,6 +91,7 @@ class Server:
         # first report, and a master that resumes it wakes up a thousand times a second for ever.
         for election_log in data.glob("m[0-9]*"):
             shutil.rmtree(election_log)
+        remove_sockets(ports)
         process = subprocess.Popen(
             [str(program), "mini", *_options(ports)],
             cwd=data,
@@ -122,7 +123,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        _remove_sockets(self.ports)
+        remove_sockets(self.ports)
 
 
 def _options(ports: Ports) -> list[str]:
@@ -193,7 +194,7 @@ def end_leftover(pid: int | None, ports: Ports) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
-    _remove_sockets(ports)
+    remove_sockets(ports)
 
 
 def _is_server(pid: int, ports: Ports) -> bool:
@@ -213,8 +214,11 @@ def _command_line(pid: int) -> list[str]:
     return subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split()
 
 
-def _remove_sockets(ports: Ports) -> None:
-    # It listens on these as well, at fixed places, and a killed one leaves them behind.
+def remove_sockets(ports: Ports) -> None:
+    """Remove the Unix sockets of a server that does not run (any more).
+
+    It listens on these as well, at fixed places named by its ports, and leaves them behind.
+    """
     numbers = port_numbers(ports)
     for path in Path("/tmp").glob("seaweedfs-*.sock"):  # noqa: S108
         number = re.search(r"-(\d+)\.sock$", path.name)
