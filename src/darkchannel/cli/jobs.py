@@ -96,7 +96,7 @@ def resume(
     with failures_as_json(console, enabled=as_json) as run, open_jobs(settings) as (_, manager):
         run.job_id = job_id
         engine = manager.get_job_metadata(job_id)["options"]["engine"]
-        run.produce(settings, engine, workers, work)
+        run.produce(settings, engine, workers, output, work)
 
 
 @jobs.command()

@@ -109,7 +109,7 @@ def render(
         def work(production: Production, show: OnProgress) -> RenderResult:
             return production.render(request, output=output, on_progress=show)
 
-        run.produce(settings, request.options.engine, workers, work)
+        run.produce(settings, request.options.engine, workers, output, work)
 
 
 @dataclass
@@ -126,12 +126,16 @@ class Run:
         settings: Settings,
         engine: str,
         workers: int | None,
+        output: Path | None,
         work: Callable[[Production, OnProgress], RenderResult],
     ) -> None:
         """Fetch what is missing, do the work under a progress display, and tell of the book."""
         from darkchannel.composition import open_production
         from darkchannel.engines import fetch_weights
+        from darkchannel.production.publishing import check_output
 
+        if output is not None:
+            check_output(output)  # before a long download, too
         with self.console.download() as show_download:
             fetch_weights(settings, engine, show_download)
         with open_production(settings, engine, workers=workers) as production:
