@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,7 +31,8 @@ class EngineSpec:
         data_dir: where weights are.
         threads: a worker's share of the cores.
         offline: never fetch weights.
-        runtime: what computes the Kokoro voice; None means the default.
+        runtime: what computes the voices, see :mod:`.speech.kokoro.runtime`; None means the
+            default.
         key: API key for speech services.
         store: where cloned voices lie; those of the engine ``openvoice`` alone.
     """
@@ -75,8 +77,21 @@ class EngineSpec:
         from darkchannel.speech.openvoice.converter import openvoice_folder
         from darkchannel.speech.openvoice.engine import OpenVoiceEngine
 
-        find = tuple if self.store is None else functools.partial(_cloned_voices, self)
-        return OpenVoiceEngine(kokoro, openvoice_folder(self.data_dir), find, threads=self.threads)
+        return OpenVoiceEngine(
+            kokoro,
+            openvoice_folder(self.data_dir),
+            tuple if self.store is None else functools.partial(_cloned_voices, self),
+            threads=self.threads,
+            precision=_vocoder_precision(self.runtime),
+        )
+
+
+def _vocoder_precision(runtime: str | None) -> str | None:
+    """What OpenVINO converts voices in; None where it does not compute the Kokoro voice either."""
+    from darkchannel.speech.kokoro.runtime import choose, cpu_flags, precision
+
+    used = choose(runtime).runtime
+    return precision(cpu_flags(), os.environ) if used == "openvino" else None
 
 
 def engine_spec(

@@ -90,7 +90,7 @@ def test_a_chunk_sounds_the_same_whatever_was_spoken_before() -> None:
     assert np.array_equal(first, again)
 
 
-@pytest.mark.parametrize("count", [1, 2, 31, 510])
+@pytest.mark.parametrize("count", [1, 2, 31, pytest.param(510, marks=pytest.mark.acceptance)])
 def test_every_length_has_its_times(count: int) -> None:
     """One bound more than tokens, rising by whole frames, the last before the end of the sound."""
     tokens = (encode(SAID + ". ") * 25)[:count]

@@ -64,7 +64,7 @@ def bucket(size: int) -> Bucket:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [16, 32])
+@pytest.mark.parametrize("size", [pytest.param(16, marks=pytest.mark.acceptance), 32])
 def test_the_spectrum_is_that_of_the_float_graph(size: int) -> None:
     """With one frame of padding and with more frames of it than of sound."""
     frames, source = GOLDEN["float.frames"], GOLDEN["float.source"]
@@ -153,7 +153,7 @@ import numpy as np
 
 def work():
     Buckets(Path("."), precision="f32", threads=1)
-    from darkchannel.speech.kokoro.openvino_library import openvino
+    from darkchannel.speech.openvino_library import openvino
     openvino.Tensor(np.zeros(4, np.float32)).data
 
 threads = [threading.Thread(target=work) for _ in range(4)]

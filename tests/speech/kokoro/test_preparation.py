@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -26,23 +28,35 @@ import sys
 from pathlib import Path
 from darkchannel.speech.kokoro.preparation import prepare
 from darkchannel.speech.kokoro.weights import KOKORO
-prepare(Path(sys.argv[1]), KOKORO.files[0].sha256, Path(sys.argv[2]))
+prepare(Path(sys.argv[1]), KOKORO.files[0].sha256, Path(sys.argv[2]), sys.argv[3])
 """
+
+LARGEST = {"float32": "resblocks.2.taps.npy", "openvino": "generator.bin"}
+WRITTEN_HALFWAY = {"float32": "decoder.onnx.data", "openvino": "decoder.bin"}
+
+
+@pytest.fixture(params=preparation.RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    """Each that needs preparation."""
+    name: str = request.param
+    if name == "openvino" and find_spec("openvino") is None:
+        pytest.skip("there is no OpenVINO for this platform")
+    return name
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Path:
+def prepared(tmp_path: Path, runtime: str) -> Path:
     """A data directory with the machine's prepared files, which a test may damage."""
-    fetch_weights(settings(), "kokoro")
-    place = preparation.folder(tmp_path)
+    fetch_weights(replace(settings(), kokoro_runtime=runtime), "kokoro")
+    place = preparation.folder(tmp_path, runtime)
     place.mkdir(parents=True)
-    for file in preparation.folder(settings().data_dir).iterdir():
+    for file in preparation.folder(settings().data_dir, runtime).iterdir():
         os.link(file, place / file.name)
-    assert preparation.is_prepared(tmp_path, DIGEST)
+    assert preparation.is_prepared(tmp_path, DIGEST, runtime)
     return tmp_path
 
 
-def replace(file: Path, data: bytes) -> None:
+def overwrite(file: Path, data: bytes) -> None:
     """Other bytes in a file of that name, which was a link."""
     file.unlink()
     file.write_bytes(data)
@@ -85,96 +99,97 @@ def test_without_room_it_says_so_before_it_begins(
 
 @pytest.mark.slow
 def test_files_of_other_weights_or_another_recipe_do_not_count(
-    prepared: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Path, runtime: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What they were made from and how is in the receipt."""
-    assert not preparation.is_prepared(prepared, "0" * 64)
+    assert not preparation.is_prepared(prepared, "0" * 64, runtime)
     monkeypatch.setattr(preparation, "RECIPE", preparation.RECIPE + 1)
-    assert not preparation.is_prepared(prepared, DIGEST)
+    assert not preparation.is_prepared(prepared, DIGEST, runtime)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", ["changed", "cut short", "missing", "no receipt", "half receipt"]
 )
-def test_damage_is_noticed(prepared: Path, damage: str) -> None:
+def test_damage_is_noticed(prepared: Path, runtime: str, damage: str) -> None:
     """A file with other bytes, a short or a missing one: not prepared, and verify names it."""
-    place = preparation.folder(prepared)
-    file, receipt = place / "prosody.onnx", place / "prepared.json"
+    place = preparation.folder(prepared, runtime)
+    file, receipt = place / LARGEST[runtime], place / "prepared.json"
     data = file.read_bytes()
     if damage == "changed":
-        replace(file, data[:-1] + bytes([data[-1] ^ 1]))
+        overwrite(file, data[:-1] + bytes([data[-1] ^ 1]))
     elif damage == "cut short":
-        replace(file, data[:-1])
+        overwrite(file, data[:-1])
     elif damage == "missing":
         file.unlink()
     elif damage == "no receipt":
         receipt.unlink()
     else:
-        replace(receipt, receipt.read_bytes()[:100])
-    assert not preparation.is_prepared(prepared, DIGEST)
-    (named,) = preparation.verify(prepared)
-    assert named.endswith("prepared.json" if "receipt" in damage else "prosody.onnx")
+        overwrite(receipt, receipt.read_bytes()[:100])
+    assert not preparation.is_prepared(prepared, DIGEST, runtime)
+    (named,) = preparation.verify(prepared, runtime)
+    assert named.endswith("prepared.json" if "receipt" in damage else LARGEST[runtime])
 
 
 @pytest.mark.slow
-def test_verifying_finds_what_a_quick_look_trusts(prepared: Path) -> None:
+def test_verifying_finds_what_a_quick_look_trusts(prepared: Path, runtime: str) -> None:
     """Bytes that changed behind an unchanged time are found, and not trusted afterwards."""
-    file = preparation.folder(prepared) / "prosody.onnx"
+    file = preparation.folder(prepared, runtime) / LARGEST[runtime]
     times = file.stat()
     data = file.read_bytes()
-    replace(file, data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
+    overwrite(file, data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert preparation.is_prepared(prepared, DIGEST)
-    assert preparation.verify(prepared) == ("kokoro-float32/prosody.onnx",)
-    assert not preparation.is_prepared(prepared, DIGEST)
+    assert preparation.is_prepared(prepared, DIGEST, runtime)
+    assert preparation.verify(prepared, runtime) == (f"kokoro-{runtime}/{LARGEST[runtime]}",)
+    assert not preparation.is_prepared(prepared, DIGEST, runtime)
 
 
 @pytest.mark.slow
-def test_a_copied_folder_is_prepared(prepared: Path, tmp_path: Path) -> None:
+def test_a_copied_folder_is_prepared(prepared: Path, runtime: str, tmp_path: Path) -> None:
     """Other times make it look at the digests, which are right."""
-    for file in preparation.folder(prepared).iterdir():
+    for file in preparation.folder(prepared, runtime).iterdir():
         if file.name != "prepared.json":
             data = file.read_bytes()
-            replace(file, data)
-    assert preparation.is_prepared(prepared, DIGEST)
+            overwrite(file, data)
+    assert preparation.is_prepared(prepared, DIGEST, runtime)
 
 
 @pytest.mark.slow
-def test_whatever_lies_in_the_way_goes(prepared: Path, tmp_path: Path) -> None:
+def test_whatever_lies_in_the_way_goes(prepared: Path, runtime: str, tmp_path: Path) -> None:
     """A link in the work folder does not stop a preparation, and what it leads to stays."""
-    place, other = preparation.folder(prepared), tmp_path / "other"
+    place, other = preparation.folder(prepared, runtime), tmp_path / "other"
     other.mkdir()
     (other / "kept").write_bytes(b"kept")
     work = place.with_name(f"{place.name}.work")
     work.mkdir()
     (work / "old").symlink_to(other)
     (place / "prepared.json").unlink()
-    preparation.prepare(published(), DIGEST, prepared)
-    assert preparation.is_prepared(prepared, DIGEST)
+    preparation.prepare(published(), DIGEST, prepared, runtime)
+    assert preparation.is_prepared(prepared, DIGEST, runtime)
     assert (other / "kept").read_bytes() == b"kept"
 
 
 @pytest.mark.acceptance
-def test_a_preparation_that_was_killed_is_begun_anew(tmp_path: Path) -> None:
+def test_a_preparation_that_was_killed_is_begun_anew(tmp_path: Path, runtime: str) -> None:
     """Killed in the middle it leaves no folder; of the next two one makes it, and clears up."""
-    command = [sys.executable, "-c", PREPARE, str(published()), str(tmp_path)]
-    draft = tmp_path / "models" / "kokoro-float32.work" / "draft"
+    fetch_weights(replace(settings(), kokoro_runtime=runtime), "kokoro")
+    command = [sys.executable, "-c", PREPARE, str(published()), str(tmp_path), runtime]
+    draft = tmp_path / "models" / f"kokoro-{runtime}.work" / "draft"
     killed = subprocess.Popen(command)
     deadline = time.monotonic() + 120
-    while not (draft / "decoder.onnx.data").exists():
+    while not (draft / WRITTEN_HALFWAY[runtime]).exists():
         assert time.monotonic() < deadline
         assert killed.poll() is None
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    assert not preparation.folder(tmp_path).exists()
+    assert not preparation.folder(tmp_path, runtime).exists()
     both = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait(timeout=200) for process in both] == [0, 0]
-    assert preparation.is_prepared(tmp_path, DIGEST)
+    assert preparation.is_prepared(tmp_path, DIGEST, runtime)
     assert not draft.exists()
-    receipt = json.loads((preparation.folder(tmp_path) / "prepared.json").read_bytes())
-    machine = preparation.folder(settings().data_dir) / "prepared.json"
+    receipt = json.loads((preparation.folder(tmp_path, runtime) / "prepared.json").read_bytes())
+    machine = preparation.folder(settings().data_dir, runtime) / "prepared.json"
     same = json.loads(machine.read_bytes())["files"]
     assert {name: facts["sha256"] for name, facts in receipt["files"].items()} == {
         name: facts["sha256"] for name, facts in same.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -178,3 +179,13 @@ def test_the_source_is_computed_once_and_kept(tmp_path: Path) -> None:
     shutil.rmtree(kept)
     kept.write_text("a file where the folder should be")
     assert np.array_equal(first, source.embedding(ToneEngine(), "tone-a", converter, kept))
+
+
+def test_what_computes_the_voice_counts() -> None:
+    """Takes in bfloat16 are others than in float32; a worker's copy computes as its original."""
+    plain, fast = (
+        OpenVoiceEngine(ToneEngine(), SMALL, fixed(*VOICES), precision=bits)
+        for bits in (None, "bf16")
+    )
+    assert plain.fingerprint != fast.fingerprint
+    assert pickle.loads(pickle.dumps(fast)).fingerprint == fast.fingerprint

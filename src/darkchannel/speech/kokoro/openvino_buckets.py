@@ -1,4 +1,4 @@
-"""Decoder and generator compiled by OpenVINO for some sizes, and chunks filled up to them."""
+"""The generator compiled by OpenVINO for some sizes, chunks filled up to them; and the decoder."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from darkchannel.errors import EngineUnavailableError
+from darkchannel.speech import openvino_session
 from darkchannel.speech.kokoro import buckets
-from darkchannel.speech.kokoro.openvino_graph import DECODER_COLUMNS, GENERATOR_COLUMNS, HALO
+from darkchannel.speech.kokoro.openvino_graph import COLUMNS, HALO
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel
+    from openvino import InferRequest, Model
 
 Array = npt.NDArray[np.float32]
 
@@ -38,24 +39,11 @@ class Buckets:
         Raises:
             EngineUnavailableError: OpenVINO is missing, or cannot read the graphs.
         """
-        try:
-            from darkchannel.speech.kokoro.openvino_library import openvino
-        except ImportError as error:
-            raise EngineUnavailableError(
-                "openvino, which is to compute the Kokoro voice, is not installed",
-                remedy="pip install 'darkchannel[openvino]', or unset DARKCHANNEL_KOKORO_RUNTIME",
-            ) from error
-        self._core = openvino.Core()
+        self._core = openvino_session.core()
         self._folder = folder
-        self._options = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
-            # Pinned, the workers of several processes all land on the same core.
-            "ENABLE_CPU_PINNING": False,
-        }
+        self._options = openvino_session.options(threads=threads, precision=precision)
         self._planned: tuple[int, ...] = ()
+        self._decoder: Future[InferRequest] | None = None
         self._held: dict[int, Future[Bucket]] = {}
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
 
@@ -66,6 +54,35 @@ class Buckets:
     def expect(self, frames: int) -> None:
         """Begin to compile what a chunk of about so many frames will need, and return."""
         self._future(buckets.fitting(tuple(self._held), frames, self._planned))
+        self._decoding()
+
+    def decode(self, letters: Array, pitch: Array, loudness: Array, style: Array) -> Array:
+        """Frames for the generator.
+
+        Args:
+            letters: features of each frame, shape ``[1, 512, F]``.
+            pitch: shape ``[1, 2 F]``.
+            loudness: shape ``[1, 2 F]``.
+            style: the voice's timbre, shape ``[128]``.
+
+        Returns:
+            Shape ``[1, 512, 1, 2 F]``.
+
+        Raises:
+            EngineUnavailableError: OpenVINO cannot compile the decoder.
+        """
+        inputs = {
+            "letters": np.ascontiguousarray(letters[:, :, None]),
+            "pitch": np.ascontiguousarray(pitch[:, None, None]),
+            "loudness": np.ascontiguousarray(loudness[:, None, None]),
+            "style": np.ascontiguousarray(style[None]),
+        }
+        try:
+            decoded: Array = self._decoding().result().infer(inputs)[0]
+        except EngineUnavailableError:
+            self._decoder = None  # the next chunk tries again, rather than hear of this one
+            raise
+        return decoded
 
     def take(self, frames: int) -> Bucket:
         """A bucket for a chunk of so many frames, compiled now if it has to be.
@@ -77,8 +94,14 @@ class Buckets:
         try:
             return self._future(size).result()
         except EngineUnavailableError:
-            self._held.pop(size)  # the next chunk tries again, rather than hear of this one
+            self._held.pop(size)  # as above
             raise
+
+    def _decoding(self) -> Future[InferRequest]:
+        """The decoder, compiled or being compiled."""
+        if self._decoder is None:
+            self._decoder = self._compiler.submit(self._compiled, "decoder")
+        return self._decoder
 
     def _future(self, size: int) -> Future[Bucket]:
         """A bucket, compiled or being compiled; the one not used for longest makes room."""
@@ -86,65 +109,48 @@ class Buckets:
         if held is None:
             while len(self._held) >= buckets.MOST:
                 self._held.pop(next(iter(self._held)))
-            held = self._compiler.submit(self._compiled, size)
+            held = self._compiler.submit(self._bucket, size)
         self._held[size] = held
         return held
 
-    def _compiled(self, size: int) -> Bucket:
+    def _bucket(self, size: int) -> Bucket:
+        return Bucket(size, self._compiled("generator", shapes(size)))
+
+    def _compiled(self, name: str, shapes: dict[str, list[int]] | None = None) -> InferRequest:
         try:
-            return Bucket(
-                size,
-                self._graph("decoder", decoder_shapes(size)),
-                self._graph("generator", generator_shapes(size)),
-            )
+            model = self._core.compile_model(self.read(name, shapes), "CPU", self._options)
         except RuntimeError as error:
             raise EngineUnavailableError(
                 f"OpenVINO cannot compile the Kokoro voice of {self._folder}: {error}",
                 remedy="set DARKCHANNEL_KOKORO_RUNTIME=float32",
             ) from error
+        return model.create_infer_request()
 
-    def _graph(self, name: str, shapes: dict[str, list[int]]) -> CompiledModel:
+    def read(self, name: str, shapes: dict[str, list[int]] | None = None) -> Model:
+        """A graph that is not compiled yet.
+
+        Args:
+            name: ``decoder`` or ``generator``.
+            shapes: of its inputs, if it is to take no others.
+        """
         model = self._core.read_model(self._folder / f"{name}.xml")
-        model.reshape(shapes)
-        return self._core.compile_model(model, "CPU", self._options)
+        if shapes is not None:
+            model.reshape(shapes)
+        return model
 
 
 class Bucket:
-    """Both graphs, compiled for chunks of fewer frames than a size."""
+    """The generator, compiled for chunks of fewer frames than a size."""
 
-    def __init__(self, size: int, decoder: CompiledModel, generator: CompiledModel) -> None:
+    def __init__(self, size: int, generator: InferRequest) -> None:
         self._size = size
-        self._decoder = decoder.create_infer_request()
-        self._generator = generator.create_infer_request()
-
-    def decode(self, letters: Array, pitch: Array, loudness: Array, style: Array) -> Array:
-        """Frames for the generator.
-
-        Args:
-            letters: features of each frame, shape ``[1, 512, F]``, F less than the size.
-            pitch: shape ``[1, 2 F]``.
-            loudness: shape ``[1, 2 F]``.
-            style: the voice's timbre, shape ``[128]``.
-
-        Returns:
-            Shape ``[1, 512, 1, 2 F]``.
-        """
-        frames, size = letters.shape[2], self._size
-        inputs = {
-            "letters": filled(letters[:, :, None], size),
-            "pitch": filled(pitch[:, None, None], 2 * size),
-            "loudness": filled(loudness[:, None, None], 2 * size),
-            "style": np.ascontiguousarray(style[None]),
-        }
-        told = ends(frames, size, DECODER_COLUMNS)
-        decoded: Array = self._decoder.infer(inputs | told)[0]
-        return decoded[..., : 2 * frames]
+        self._generator = generator
 
     def generate(self, frames: Array, source: Array, style: Array) -> Array:
         """The spectrum of a chunk.
 
         Args:
-            frames: of :meth:`decode`.
+            frames: of :meth:`Buckets.decode`, fewer than the size.
             source: of :func:`.source.harmonics`, shape ``[120 F + 1, 22]``.
             style: the voice's timbre, shape ``[128]``.
 
@@ -156,40 +162,24 @@ class Bucket:
             "source": filled(source.T[None, :, None], 120 * self._size + 1),
             "style": np.ascontiguousarray(style[None]),
         }
-        told = ends(frames.shape[3] // 2, self._size, GENERATOR_COLUMNS)
+        told = ends(frames.shape[3] // 2, self._size)
         spectrum = self._generator.infer(inputs | told)[0]
         return np.ascontiguousarray(spectrum[0, :, 0, : len(source)].T)
 
 
-def decoder_shapes(size: int) -> dict[str, list[int]]:
-    """Shapes of the decoder's inputs in a bucket of some size."""
-    return {
-        "letters": [1, 512, 1, size],
-        "pitch": [1, 1, 1, 2 * size],
-        "loudness": [1, 1, 1, 2 * size],
-    } | _end_shapes(size, DECODER_COLUMNS)
-
-
-def generator_shapes(size: int) -> dict[str, list[int]]:
+def shapes(size: int) -> dict[str, list[int]]:
     """Shapes of the generator's inputs in a bucket of some size."""
-    return {
-        "frames": [1, 512, 1, 2 * size],
-        "source": [1, 22, 1, 120 * size + 1],
-    } | _end_shapes(size, GENERATOR_COLUMNS)
-
-
-def _end_shapes(size: int, columns: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
-    shapes = {}
-    for level, (per_frame, more) in enumerate(columns):
+    shapes = {"frames": [1, 512, 1, 2 * size], "source": [1, 22, 1, 120 * size + 1]}
+    for level, (per_frame, more) in enumerate(COLUMNS):
         shapes[f"mask.{level}"] = [1, 1, 1, per_frame * size + more]
         shapes[f"heard.{level}"] = [1, 1, 1, per_frame * (size - 1) + more]
     return shapes
 
 
-def ends(frames: int, size: int, columns: Sequence[tuple[int, int]]) -> dict[str, Array]:
-    """What tells a graph of some size where a chunk ends, for each level."""
+def ends(frames: int, size: int) -> dict[str, Array]:
+    """What tells a generator of some size where a chunk ends, for each level."""
     told: dict[str, Array] = {}
-    for level, (per_frame, more) in enumerate(columns):
+    for level, (per_frame, more) in enumerate(COLUMNS):
         end = per_frame * frames + more
         told[f"mask.{level}"] = mask = np.ones((1, 1, 1, per_frame * size + more), np.float32)
         mask[..., end : end + HALO] = 0

@@ -6,8 +6,10 @@ its two-dimensional convolutions and its normalisation both take channels-last, 
 published one-dimensional form is reordered before and after each.  The square of the sine in the
 Snake activation is a polynomial, which fuses into one kernel; a sine does not.
 
-Compiled graphs have fixed sizes, chunks do not.  So a graph is compiled for some number of frames
-and takes fewer: inputs are filled up, and two things keep what is behind the end from being heard:
+Chunks have any size.  The decoder takes each as it is: it is a twentieth of the arithmetic, and
+holds most of the weights, which each compiled size would copy.  The generator would take twice as
+long for that, so it is compiled for some numbers of frames and takes fewer: inputs are filled up,
+and two things keep what is behind the end from being heard:
 
 - Convolutions see zeros where an unpadded signal would end: a mask zeroes the first
   :data:`HALO` columns behind the end before each of them.  Further behind, the mirrored signal
@@ -15,7 +17,7 @@ and takes fewer: inputs are filled up, and two things keep what is behind the en
 - Instance normalisation takes mean and variance over all columns; from its result they are then
   taken again over the columns before the end, by two sums.
 
-What a graph takes in beside its signals, for each of its levels (``0``, ``1``):
+What the generator takes in beside its signals, for each of its levels (``0``, ``1``):
 
     mask.0   [1, 1, 1, T]   1, and 0 in the first HALO columns behind the end
     heard.0  [1, 1, 1, P]   of the first P columns, 1 for each that is before the end
@@ -43,9 +45,8 @@ Array = npt.NDArray[Any]
 HALO = 32
 """Columns behind the end that a convolution can reach: 5 taps of dilation 5 are 25."""
 
-DECODER_COLUMNS = ((1, 0), (2, 0))
-GENERATOR_COLUMNS = ((20, 0), (120, 1))
-"""Columns of each level: so many a frame, and so many more."""
+COLUMNS = ((20, 0), (120, 1))
+"""Columns of each level of the generator: so many a frame, and so many more."""
 
 _DECODER = "/decoder/decoder"
 _GENERATOR = "/decoder/decoder/generator"
@@ -62,7 +63,7 @@ _SINE_SQUARED = (9.86656396, -32.35145689, 41.27932848, -22.95972613)
 
 
 class _Level(NamedTuple):
-    """What a graph is told of one of its sampling rates; see the module."""
+    """What the generator is told of one of its sampling rates; see the module."""
 
     mask: Node
     heard: Node
@@ -80,7 +81,7 @@ def decoder(graph: FloatGraph) -> Model:
     """Features, pitch and loudness to frames for the generator.
 
     Inputs: ``letters`` ``[1, 512, 1, F]``, ``pitch`` and ``loudness`` ``[1, 1, 1, 2 F]``,
-    ``style`` ``[1, 128]``, and what the module says.  Result: ``[1, 512, 1, 2 F]``.
+    ``style`` ``[1, 128]``.  Result: ``[1, 512, 1, 2 F]``.
     """
     return _Builder(graph).decoder()
 
@@ -98,13 +99,13 @@ class _Builder:
     """One graph being built."""
 
     def __init__(self, graph: FloatGraph) -> None:
-        from darkchannel.speech.kokoro.openvino_library import opset13
+        from darkchannel.speech.openvino_library import opset13
 
         self._graph = graph
         self._op = opset13
         self._inputs: list[Node] = []
         self._styles: dict[str, _Style] = {}
-        self._level: _Level
+        self._level: _Level | None = None
 
     def decoder(self) -> Model:
         op = self._op
@@ -112,15 +113,13 @@ class _Builder:
         pitch, loudness = (self._input(name, 1, 1, 1, -1) for name in ("pitch", "loudness"))
         norms = [f"{_DECODER}/{block}/norm{i}" for block in _DECODER_BLOCKS for i in (1, 2)]
         self._read_styles(norms)
-        self._level, upper = self._levels()
         pitch = self._convolution(pitch, f"{_DECODER}/F0_conv")
         loudness = self._convolution(loudness, f"{_DECODER}/N_conv")
         beside = self._convolution(letters, f"{_DECODER}/asr_res/asr_res.0")
         signal = self._block(op.concat([letters, pitch, loudness], 1), "encode")
         for block in _DECODER_BLOCKS[1:]:
-            last = block == _DECODER_BLOCKS[-1]
             joined = op.concat([signal, beside, pitch, loudness], 1)
-            signal = self._block(joined, block, upper if last else None)
+            signal = self._block(joined, block, doubled=block == _DECODER_BLOCKS[-1])
         return self._model(signal, "decoder")
 
     def generator(self) -> Model:
@@ -131,8 +130,7 @@ class _Builder:
         norms = [f"{n}/adain{which}.{i}" for n in names for i in range(3) for which in (1, 2)]
         self._read_styles([f"{_GENERATOR}/{norm}" for norm in norms])
         for number, level in enumerate(self._levels()):
-            if number:
-                signal = op.multiply(signal, self._level.mask)
+            signal = self._masked(signal)  # as the level before ended
             self._level = level
             heard = self._convolution(source, f"{_GENERATOR}/noise_convs.{number}")
             heard = self._snake_block(heard, f"noise_res.{number}")
@@ -143,11 +141,11 @@ class _Builder:
             signal = op.add(signal, heard)
             three = [self._snake_block(signal, f"resblocks.{3 * number + i}") for i in range(3)]
             signal = op.multiply(op.add(op.add(*three[:2]), three[2]), _floats([1 / 3]))
-        signal = op.multiply(self._leaky(signal, 0.01), self._level.mask)
+        signal = self._masked(self._leaky(signal, 0.01))
         return self._model(self._convolution(signal, f"{_GENERATOR}/conv_post"), "generator")
 
     def _input(self, name: str, *shape: int) -> Node:
-        from darkchannel.speech.kokoro.openvino_library import openvino
+        from darkchannel.speech.openvino_library import openvino
 
         made = self._op.parameter(openvino.PartialShape(list(shape)), np.float32)
         made.set_friendly_name(name)
@@ -166,7 +164,7 @@ class _Builder:
         ]
 
     def _model(self, result: Node, name: str) -> Model:
-        from darkchannel.speech.kokoro.openvino_library import openvino
+        from darkchannel.speech.openvino_library import openvino
 
         return openvino.Model([self._op.result(result)], self._inputs, name)
 
@@ -191,16 +189,23 @@ class _Builder:
             self._styles[norm] = _Style(parts.output(2 * i), parts.output(2 * i + 1))
 
     def _normalised(self, signal: Node, norm: str) -> Node:
-        """Instance normalisation over the columns before the end, with the style's gain and shift.
+        """Instance normalisation over what is heard, with the style's gain and shift."""
+        op = self._op
+        style = self._styles[norm]
+        normal = op.mvn(signal, _integers([2, 3]), True, _EPSILON, "inside_sqrt")
+        if self._level is not None:
+            style = self._corrected(style, signal, normal, self._level)
+        gain, shift = (op.reshape(each, _integers([1, -1, 1, 1]), False) for each in style)
+        return op.add(op.multiply(normal, gain), shift)
 
-        Mean and variance are corrected on ``[1, channels]``: on whole signals OpenVINO would fuse
-        the root and the division into each column's work.
+    def _corrected(self, style: _Style, signal: Node, normal: Node, level: _Level) -> _Style:
+        """Gain and shift that undo what the columns behind the end did to mean and variance.
+
+        On ``[1, channels]``: on whole signals OpenVINO would fuse the root and the division into
+        each column's work.
         """
         op = self._op
-        gain, shift = self._styles[norm]
-        level = self._level
         everywhere = _integers([2, 3])
-        normal = op.mvn(signal, everywhere, True, _EPSILON, "inside_sqrt")
         length = op.gather(op.shape_of(level.heard, "i64"), _integers([3]), _integers(0))
         heard = op.slice(normal, _integers([0]), length, _integers([1]), _integers([3]))
         heard = op.multiply(heard, level.heard)
@@ -210,11 +215,8 @@ class _Builder:
         variance = op.subtract(square, op.multiply(mean, mean))
         variance = op.maximum(variance, _floats([[_LEAST_VARIANCE]]))
         variance = op.add(variance, self._damping(signal, normal))
-        gain = op.divide(gain, op.sqrt(variance))
-        shift = op.subtract(shift, op.multiply(mean, gain))
-        wide = _integers([1, -1, 1, 1])
-        scaled = op.multiply(normal, op.reshape(gain, wide, False))
-        return op.add(scaled, op.reshape(shift, wide, False))
+        gain = op.divide(style.gain, op.sqrt(variance))
+        return _Style(gain, op.subtract(style.shift, op.multiply(mean, gain)))
 
     def _damping(self, signal: Node, normal: Node) -> Node:
         """What the epsilon of a normalisation is, relative to the variance over all columns.
@@ -234,13 +236,13 @@ class _Builder:
         damping = op.divide(_floats([[_EPSILON]]), op.multiply(scale, scale))
         return op.minimum(damping, _floats([[1.0]]))
 
-    def _block(self, signal: Node, name: str, upper: _Level | None = None) -> Node:
-        """A residual block of the decoder; one that leads to an upper level doubles the columns."""
+    def _block(self, signal: Node, name: str, *, doubled: bool = False) -> Node:
+        """A residual block of the decoder; one of them doubles the columns."""
         op = self._op
         place = f"{_DECODER}/{name}"
-        inner = self._masked(self._leaky(self._normalised(signal, f"{place}/norm1"), 0.2))
+        inner = self._leaky(self._normalised(signal, f"{place}/norm1"), 0.2)
         beside = self._convolution(signal, f"{place}/conv1x1")
-        if upper is not None:
+        if doubled:
             inner = self._transposed(inner, f"{place}/pool", suffix="ConvTranspose")
             beside = op.interpolate(
                 beside,
@@ -251,10 +253,8 @@ class _Builder:
                 coordinate_transformation_mode="asymmetric",
                 nearest_mode="floor",
             )
-            self._level = upper
-            inner = self._masked(inner)
         inner = self._convolution(inner, f"{place}/conv1")
-        inner = self._masked(self._leaky(self._normalised(inner, f"{place}/norm2"), 0.2))
+        inner = self._leaky(self._normalised(inner, f"{place}/norm2"), 0.2)
         inner = self._convolution(inner, f"{place}/conv2")
         return op.multiply(op.add(inner, beside), _floats([np.sqrt(0.5)]))
 
@@ -286,7 +286,8 @@ class _Builder:
         return self._op.prelu(signal, _floats([slope]))
 
     def _masked(self, signal: Node) -> Node:
-        return self._op.multiply(signal, self._level.mask)
+        """Silence behind the end, once there is one."""
+        return signal if self._level is None else self._op.multiply(signal, self._level.mask)
 
     def _convolution(self, signal: Node, name: str) -> Node:
         weight, bias, given = self._layer(f"{name}/Conv")
@@ -334,12 +335,12 @@ class _Builder:
 
 
 def _floats(values: Any) -> Node:
-    from darkchannel.speech.kokoro.openvino_library import opset13
+    from darkchannel.speech.openvino_library import opset13
 
     return opset13.constant(np.asarray(values, np.float32))
 
 
 def _integers(values: Any) -> Node:
-    from darkchannel.speech.kokoro.openvino_library import opset13
+    from darkchannel.speech.openvino_library import opset13
 
     return opset13.constant(np.asarray(values, np.int64))

@@ -53,9 +53,9 @@ class OpenvinoRuntime(PreparedRuntime):
         self, letters: Array, pitch: Array, loudness: Array, source: Array, style: Array
     ) -> Array:
         """See :meth:`PreparedRuntime.spectrum`."""
-        bucket = self._buckets.take(letters.shape[2])
         timbre = style[:TIMBRE]
-        return bucket.generate(bucket.decode(letters, pitch, loudness, timbre), source, timbre)
+        frames = self._buckets.decode(letters, pitch, loudness, timbre)
+        return self._buckets.take(letters.shape[2]).generate(frames, source, timbre)
 
 
 def _frames(tokens: int, speed: float) -> int:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -127,8 +128,14 @@ _NUMBERS = ("sample_rate", "window", "hop", "latent", "width")
 class Converter:
     """Both networks; each is loaded when it is first used.  Used by one thread at a time."""
 
-    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+    def __init__(self, folder: Path, *, threads: int = 1, precision: str | None = None) -> None:
         """Read what is in the folder.
+
+        Args:
+            folder: with the exported networks.
+            threads: of one inference.
+            precision: in which OpenVINO computes the vocoder, ``bf16`` or ``f32``; None leaves
+                all to onnxruntime.
 
         Raises:
             EngineUnavailableError: the model was not exported to it, or is not whole.
@@ -136,7 +143,7 @@ class Converter:
         self.about = read_description(folder)
         self._folder = folder
         self._threads = threads
-        self._sessions: dict[str, Any] = {}
+        self._precision = precision
 
     def embed(self, samples: Array) -> Array:
         """Who speaks.
@@ -158,7 +165,7 @@ class Converter:
 
     def _embed(self, samples: Array) -> Array:
         frames = spectrogram(samples, self.about.window, self.about.hop).T[None]
-        embedding: Array = self._run(ENCODER, {"frames": np.ascontiguousarray(frames)})[0]
+        embedding: Array = self._embedding({"frames": np.ascontiguousarray(frames)})[0]
         return embedding
 
     def convert(
@@ -196,13 +203,31 @@ class Converter:
             "noise": random.standard_normal(shape, np.float32),
             "tau": np.array([tau], np.float32),
         }
-        return self._run(CONVERTER, inputs).ravel()[: len(samples)]
+        return self._converting(inputs).ravel()[: len(samples)]
 
-    def _run(self, name: str, inputs: dict[str, Array]) -> Array:
-        if name not in self._sessions:
-            self._sessions[name] = session(self._folder / name, threads=self._threads)
+    @cached_property
+    def _embedding(self) -> Callable[[dict[str, Array]], Array]:
+        return _on_onnxruntime(self._folder / ENCODER, self._threads)
+
+    @cached_property
+    def _converting(self) -> Callable[[dict[str, Array]], Array]:
+        graph = self._folder / CONVERTER
+        if self._precision is None:
+            return _on_onnxruntime(graph, self._threads)
+        from darkchannel.speech.openvoice.openvino_converter import OpenvinoConverter
+
+        return OpenvinoConverter(graph, threads=self._threads, precision=self._precision).run
+
+
+def _on_onnxruntime(graph: Path, threads: int) -> Callable[[dict[str, Array]], Array]:
+    """A graph with one output, ready to run."""
+    loaded = session(graph, threads=threads)
+
+    def run(inputs: dict[str, Array]) -> Array:
         try:
-            (result,) = self._sessions[name].run(None, inputs)
+            (result,) = loaded.run(None, inputs)
         except failures() as error:
             raise RuntimeError(str(error)) from error
         return np.asarray(result, np.float32)
+
+    return run

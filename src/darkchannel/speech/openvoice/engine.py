@@ -49,6 +49,7 @@ class OpenVoiceEngine:
         find_voices: VoiceSource = tuple,
         *,
         threads: int = 1,
+        precision: str | None = None,
     ) -> None:
         """Make an engine; nothing is loaded yet.
 
@@ -57,10 +58,12 @@ class OpenVoiceEngine:
             folder: of the exported networks; sources are kept there too.
             find_voices: tells the voices there are now.
             threads: of one inference.
+            precision: see :class:`.converter.Converter`.
         """
         self._base = base
         self._folder = folder
         self._threads = threads
+        self._precision = precision
         self._find_voices = find_voices
         self._met: dict[str, ClonedVoice] = {}
         self._current: dict[str, str] = {}
@@ -69,17 +72,22 @@ class OpenVoiceEngine:
         self._sources: dict[str, Array] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (self._base, self._folder, self._find_voices, self._threads))
+        given = (self._base, self._folder, self._find_voices, self._threads, self._precision)
+        return (_rebuild, given)
 
     @property
     def fingerprint(self) -> str:
-        """Of the networks, the base and this code; the voices' digests are in their names.
+        """Of the networks, what computes them, the base and this code.
+
+        The voices' digests are in their names.
 
         Raises:
             EngineUnavailableError: the networks were not exported.
         """
         networks = read_description(self._folder).digest[:12]
         sounds = f"tau-{TAU}-source-{source.VERSION}"
+        if self._precision is not None:
+            sounds += f"-openvino-{self._precision}"
         return f"openvoice-{VERSION}-{networks}-{sounds}-on-{self._base.fingerprint}"
 
     @property
@@ -170,7 +178,9 @@ class OpenVoiceEngine:
         self, chunk: Chunk, speech: Speech, base_voice: str, voice: ClonedVoice
     ) -> Speech:
         if self._converter is None:
-            self._converter = Converter(self._folder, threads=self._threads)
+            self._converter = Converter(
+                self._folder, threads=self._threads, precision=self._precision
+            )
         converter, rate = self._converter, self._converter.about.sample_rate
         if base_voice not in self._sources:
             self._sources[base_voice] = source.embedding(
@@ -190,8 +200,10 @@ class OpenVoiceEngine:
         return _finished(samples, speech, chunk)
 
 
-def _rebuild(base: Engine, folder: Path, find_voices: VoiceSource, threads: int) -> OpenVoiceEngine:
-    return OpenVoiceEngine(base, folder, find_voices, threads=threads)
+def _rebuild(
+    base: Engine, folder: Path, find_voices: VoiceSource, threads: int, precision: str | None
+) -> OpenVoiceEngine:
+    return OpenVoiceEngine(base, folder, find_voices, threads=threads, precision=precision)
 
 
 def _finished(samples: Array, speech: Speech, chunk: Chunk) -> Speech:
