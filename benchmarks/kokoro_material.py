@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.kokoro_bfloat16 import RoundedRuntime
 from benchmarks.table import Row
 from darkchannel.config import Settings
 from darkchannel.engines import fetch_weights
@@ -81,6 +82,12 @@ def load(name: str, data_dir: Path) -> Runtime:
         bits = precision(cpu_flags(), os.environ)
         return OpenvinoRuntime(preparation.folder(data_dir, name), threads=1, precision=bits)
     return load_float32(data_dir)
+
+
+def load_rounded(data_dir: Path, *, everywhere: bool) -> RoundedRuntime:
+    """The runtime ``openvino`` with bfloat16's rounding, on any CPU."""
+    prepared = preparation.folder(data_dir, "openvino")
+    return RoundedRuntime(prepared, threads=1, everywhere=everywhere)
 
 
 def load_float32(data_dir: Path) -> Float32Runtime:

@@ -15,7 +15,7 @@ from benchmarks.commands import render_command
 from benchmarks.kokoro_material import row, with_runtime
 from benchmarks.table import Row
 from benchmarks.texts import chapter
-from darkchannel.speech.kokoro.runtime import RUNTIMES
+from darkchannel.speech.kokoro.runtime import RUNTIMES, choose
 
 WORKERS = 2
 MOST_GB = 1.0
@@ -29,13 +29,14 @@ def memory(minutes: float) -> list[Row]:
     Args:
         minutes: of speech.
     """
+    usual = choose(None).runtime
     peaks = {name: _peak(name, chapter(minutes)) for name in RUNTIMES}
     return [
         row(
             f"memory at its peak, {WORKERS} workers and all others",
             {name: f"{peak:.2f} GB" for name, peak in peaks.items()},
-            f"{MOST_GB} GB",
-            met=max(peaks.values()) <= MOST_GB,
+            f"{usual} {MOST_GB} GB",
+            met=peaks[usual] <= MOST_GB,
         )
     ]
 

@@ -1,7 +1,7 @@
-"""Where the ``float32`` runtime's time goes, and how near the arithmetic is to the machine's best.
+"""Where the ``float32`` runtime's time goes, and how near each part is to the machine's best.
 
-Only the convolutions of the generator's residual blocks are counted as arithmetic: 48 of them,
-nearly all there is.  A multiplication and an addition are two operations.
+A multiplication and an addition are two operations.  Of the generator only the convolutions of
+the residual blocks are counted: 48 of them, nearly all there is.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.kokoro_arithmetic import operations
 from benchmarks.kokoro_material import load_float32, portuguese, row, speak
 from benchmarks.store_timing import seconds
 from benchmarks.table import Row
@@ -43,9 +44,9 @@ def roofline(data_dir: Path, text: str, rounds: int) -> list[Row]:
         rounds: of both.
     """
     peak = _peak(rounds)
-    arithmetic = operations(data_dir)
+    convolutions = of_convolutions(data_dir)
     parts = _parts(data_dir, text, rounds)
-    rate = arithmetic["float32"] / parts["generator"]
+    parts["generator"] = parts["generator"]._replace(gflop=convolutions["float32"])
     return [
         row(
             f"float32 product of {_SIZE} x {_SIZE} matrices, one thread, best",
@@ -53,21 +54,30 @@ def roofline(data_dir: Path, text: str, rounds: int) -> list[Row]:
         ),
         row(
             "convolutions of the generator, a second of audio",
-            {name: f"{value:.1f} GFLOP" for name, value in arithmetic.items()},
+            {name: f"{value:.1f} GFLOP" for name, value in convolutions.items()},
         ),
         *(
-            row(f"seconds a second of audio: {part}", {"float32": f"{value:.4f}"})
-            for part, value in parts.items()
-        ),
-        row(
-            "convolutions in all of the generator's time : the best",
-            {"float32": f"{rate:.0f} GFLOP/s, {rate / peak:.0%}"},
+            row(f"a second of audio: {part}", {"float32": cost.told(peak)})
+            for part, cost in parts.items()
         ),
     ]
 
 
-def operations(data_dir: Path) -> Mapping[str, float]:
-    """GFLOP for a second of audio, by runtime: in the spectrum, and directly."""
+class _Cost(NamedTuple):
+    """Of a part, for a second of audio."""
+
+    seconds: float
+    gflop: float = 0.0
+
+    def told(self, peak: float) -> str:
+        """Time, arithmetic, and its pace beside the machine's best in GFLOP/s."""
+        rate = self.gflop / self.seconds
+        reached = f", {self.gflop:.2f} GFLOP, {rate:.0f} GFLOP/s: {rate / peak:.0%}"
+        return f"{self.seconds:.4f} s{reached if self.gflop else ''}"
+
+
+def of_convolutions(data_dir: Path) -> Mapping[str, float]:
+    """The generator's GFLOP for a second of audio, by runtime: in the spectrum, and directly."""
     weights = generator_weights(folder(data_dir))
     direct = spectral = 0.0
     for name, taps in blocks().items():
@@ -94,11 +104,12 @@ def _peak(rounds: int) -> float:
 
 
 class _Timed:
-    """A part of the runtime, and how long its last use took."""
+    """A part of the runtime, how long its last use took, and what it was given."""
 
     def __init__(self, part: Any) -> None:
         self._part = part
         self.seconds = 0.0
+        self.given: tuple[Any, ...] = ()
 
     def __call__(self, *args: Any) -> Any:
         return self._measured(self._part, *args)
@@ -110,6 +121,7 @@ class _Timed:
         return self._part.get_inputs()
 
     def _measured(self, call: Callable[..., Any], *args: Any) -> Any:
+        self.given = args
         began = time.perf_counter()
         try:
             return call(*args)
@@ -117,8 +129,8 @@ class _Timed:
             self.seconds = time.perf_counter() - began
 
 
-def _parts(data_dir: Path, text: str, rounds: int) -> dict[str, float]:
-    """Seconds that each part takes for a second of audio, medians, and what is left."""
+def _parts(data_dir: Path, text: str, rounds: int) -> dict[str, _Cost]:
+    """What each part takes for a second of audio, medians, and what is left."""
     runtime, what = load_float32(data_dir), portuguese(data_dir, text)
     timed = {part: _Timed(getattr(runtime, f"_{part}")) for part in PARTS}
     for part, stand_in in timed.items():
@@ -131,4 +143,9 @@ def _parts(data_dir: Path, text: str, rounds: int) -> dict[str, float]:
             taken[part].append(clock.seconds / audio)
             rest -= clock.seconds
         taken[REST].append(rest / audio)
-    return {part: statistics.median(each) for part, each in taken.items()}
+    costs = {part: _Cost(statistics.median(each)) for part, each in taken.items()}
+    for part in PARTS[:-1]:  # graphs, which a session was given inputs for, by name
+        _, inputs = timed[part].given
+        gflop = operations(folder(data_dir) / f"{part}.onnx", inputs) / audio
+        costs[part] = costs[part]._replace(gflop=gflop)
+    return costs

@@ -14,8 +14,10 @@ from benchmarks.store_process import child
 from benchmarks.store_timing import seconds
 from benchmarks.table import Row
 from darkchannel.speech.kokoro.engine import SAMPLE_RATE
-from darkchannel.speech.kokoro.runtime import RUNTIMES
+from darkchannel.speech.kokoro.runtime import RUNTIMES, choose
 
+PUBLISHED = "onnxruntime"
+"""The runtime that computes what other tools do."""
 LEAST_SCALING = 1.85
 
 
@@ -35,15 +37,22 @@ def speed(data_dir: Path, text: str, rounds: int) -> list[Row]:
         for name, runtime in runtimes.items():
             taken[name].append(seconds(speak, runtime, what) / audio[name])
     of = {name: statistics.median(each) for name, each in taken.items()}
-    ratios = [b / a for a, b in zip(taken["float32"], taken["onnxruntime"], strict=True)]
+    pairs = {
+        name: [b / a for a, b in zip(taken[name], taken[PUBLISHED], strict=True)]
+        for name in RUNTIMES
+        if name != PUBLISHED
+    }
     return [
         row(
             f"seconds a second of audio, one thread, {len(what.tokens)} tokens: median of {rounds}",
             {name: f"{value:.3f}" for name, value in of.items()},
         ),
         row(
-            f"onnxruntime : float32, by the pair ({min(ratios):.2f} to {max(ratios):.2f})",
-            {"float32": f"{statistics.median(ratios):.2f}"},
+            f"{PUBLISHED} : it, by the pair: median, least, most",
+            {
+                name: f"{statistics.median(each):.2f}, {min(each):.2f}, {max(each):.2f}"
+                for name, each in pairs.items()
+            },
         ),
     ]
 
@@ -56,13 +65,14 @@ def scaling(data_dir: Path, text: str, rounds: int) -> list[Row]:
         text: a Portuguese sentence.
         rounds: of one and of two.
     """
+    usual = choose(None).runtime
     of = {name: _throughput(name, data_dir, text, rounds) for name in RUNTIMES}
     return [
         row(
             "two processes of one thread : one, throughput",
             {name: f"{value:.2f}" for name, value in of.items()},
-            f"float32 at least {LEAST_SCALING}",
-            met=of["float32"] >= LEAST_SCALING,
+            f"{usual} at least {LEAST_SCALING}",
+            met=of[usual] >= LEAST_SCALING,
         )
     ]
 

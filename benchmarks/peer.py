@@ -7,6 +7,8 @@ kokoro-tts is built on kokoro-onnx and refuses Portuguese, so it reads English.
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import statistics
 import subprocess
 import sys
@@ -44,30 +46,37 @@ KOKORO_TTS = "kokoro-tts==2.3.2"
 """In an environment of its own: it wants another version of kokoro-onnx.  Needs PortAudio, which
 it only plays with (Debian: ``apt-get install libportaudio2``)."""
 
+LEAST = {"openvino": (5.5, 3.3)}
+"""Times as fast as a peer, in the long text and in the short one, by the runtime that is used here;
+with any other at least as fast."""
+
 
 def run() -> list[Row]:
     """Run each way in turn, and compare pair by pair."""
+    if importlib.util.find_spec("kokoro_onnx") is None:
+        sys.exit("kokoro-onnx is not installed: run `uv sync --all-extras --group bench` first")
     settings = ready()
     example = EXAMPLE.read_text(encoding="utf-8")
     default = choose(None).runtime
     whole = _against_kokoro_onnx(settings, chapter(LONG_MINUTES), (default, PUBLISHED))
     short = _against_kokoro_onnx(settings, chapter(SHORT_MINUTES), (default,))
     english = ENGLISH.read_text(encoding="utf-8")
+    long, brief = LEAST.get(default, (1.0, 1.0))
     what = "kokoro-onnx 0.6.1 : darkchannel, wall time"
     return [
-        _row(f"{what}, 10 minutes of text", whole[default]),
-        _row(f"{what}, 10 minutes, ours with {PUBLISHED}", whole[PUBLISHED]),
-        _row(f"{what}, 1 minute", short[default]),
-        _row(f"{KOKORO_TTS} : darkchannel, wall time, 1 minute", _against_kokoro_tts(english)),
-        _row(f"{KOKORO_TTS}, 10 minutes", _against_kokoro_tts("\n\n".join([english] * 10))),
+        _row(f"{what}, 10 minutes of text", whole[default], long),
+        _row(f"{what}, 10 minutes, ours with {PUBLISHED}", whole[PUBLISHED], 1.0),
+        _row(f"{what}, 1 minute", short[default], brief),
+        _row(f"{KOKORO_TTS} : darkchannel, 1 minute", _against_kokoro_tts(english), brief),
+        _row(f"{KOKORO_TTS}, 10 minutes", _against_kokoro_tts("\n\n".join([english] * 10)), long),
         _words(settings, example),
     ]
 
 
-def _row(what: str, ratios: Sequence[float]) -> Row:
+def _row(what: str, ratios: Sequence[float], least: float) -> Row:
     ratio = statistics.median(ratios)
     told = f"{what} ({min(ratios):.2f} to {max(ratios):.2f})"
-    return Row(told, f"{ratio:.2f}", "at least 1", ratio >= 1)
+    return Row(told, f"{ratio:.2f}", f"at least {least:g}", ratio >= least)
 
 
 def _against_kokoro_onnx(
@@ -93,7 +102,17 @@ def _against_kokoro_tts(text: str) -> list[float]:
         folder = Path(place)
         source = folder / "peer.txt"
         source.write_text(text, encoding="utf-8")
-        peer = ["uv", "tool", "run", "--quiet", "--from", KOKORO_TTS, "kokoro-tts", str(source)]
+        # `uv run`, which starts benchmarks, tells where it is; it need not be on the path.
+        peer = [
+            os.environ.get("UV", "uv"),
+            "tool",
+            "run",
+            "--quiet",
+            "--from",
+            KOKORO_TTS,
+            "kokoro-tts",
+            str(source),
+        ]
         peer += [str(folder / "peer.mp3"), "--format", "mp3", "--lang", "en-us"]
         peer += ["--voice", ENGLISH_VOICE, "--model", str(published(settings.data_dir))]
         peer += ["--voices", str(_voices(settings, ENGLISH_VOICE, folder))]
