@@ -6,6 +6,9 @@
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --no-sync
+# What a command compiled stays for the next, also where the environment says otherwise: tests
+# start hundreds of Pythons.
+export PYTHONDONTWRITEBYTECODE :=
 # Most tests wait for a server or a process rather than for a core.
 PARALLEL := --dist worksteal --numprocesses
 
@@ -17,7 +20,6 @@ help: ## List the targets
 	.tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
 
 sync: $(filter .tools/bin/uv,$(UV)) ## Install the locked dependencies into .venv
-	@# Bytecode is compiled once here: not every machine lets each command keep what it compiled.
 	@$(UV) sync --quiet --locked --all-extras --compile-bytecode
 
 demo: sync ## Render the example chapter to demo/capitulo.mp3, on real speech and a real store

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import openai
 import pytest
 
 from darkchannel.audio.ffmpeg import find_ffmpeg
@@ -23,13 +22,18 @@ from darkchannel.storage import MinIOClient
 from tests.api.running import Running
 from tests.api.speakers import Gate, await_ready, numbers, running_speech
 
+if TYPE_CHECKING:  # two seconds for every process that collects the tests
+    from openai import OpenAI
+
 PARAGRAPHS = "\n\n".join(f"Este é o parágrafo número {n}, e termina aqui." for n in range(1, 9))
 SAID = [f"Este é o parágrafo número {n}, e termina aqui." for n in range(1, 9)]
 RATE = 24_000
 
 
 @pytest.fixture(scope="module")
-def api(speech: Running) -> Iterator[openai.OpenAI]:
+def api(speech: Running) -> Iterator[OpenAI]:
+    import openai
+
     http = openai.DefaultHttpxClient(trust_env=False)
     with openai.OpenAI(
         base_url=f"{speech.url}/v1", api_key="unused", http_client=http, max_retries=0
@@ -52,7 +56,7 @@ def tones(pcm: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["mp3", "opus", "aac", "flac", "wav"])
-def test_every_format_says_the_whole_text(api: openai.OpenAI, kind: Any) -> None:
+def test_every_format_says_the_whole_text(api: OpenAI, kind: Any) -> None:
     """Each comes as its media type, and every sentence is in it, in order."""
     answer = api.audio.speech.create(
         model="tts-1",
@@ -66,7 +70,7 @@ def test_every_format_says_the_whole_text(api: openai.OpenAI, kind: Any) -> None
     assert decoded(answer.content) == SAID
 
 
-def test_samples_and_pauses_are_those_of_a_book(api: openai.OpenAI) -> None:
+def test_samples_and_pauses_are_those_of_a_book(api: OpenAI) -> None:
     """PCM is 24 kHz, 16 bit, mono: the chunks, and after each the silence that a book has.
 
     Only the first sentence is a chunk by itself, so that it is heard soon.
@@ -89,7 +93,7 @@ def test_samples_and_pauses_are_those_of_a_book(api: openai.OpenAI) -> None:
     assert tones(answer.content) == ["Era uma vez.", *SAID]
 
 
-def test_the_voice_decides_the_language(api: openai.OpenAI) -> None:
+def test_the_voice_decides_the_language(api: OpenAI) -> None:
     """An English voice reads English, unless another language is asked for."""
 
     def pcm(**more: object) -> bytes:
@@ -154,11 +158,13 @@ def test_who_stops_listening_stops_the_speaking(client: MinIOClient, tmp_path: P
     ],
 )
 def test_what_cannot_be_done_is_refused(
-    api: openai.OpenAI, wrong: dict[str, Any], status: int, words: str
+    api: OpenAI, wrong: dict[str, Any], status: int, words: str
 ) -> None:
     """No other voice, model, speed or format takes the place of the one asked for."""
+    from openai import APIStatusError
+
     asked: dict[str, Any] = {"model": "tts-1", "voice": "tone-a", "input": "Oi."}
-    with pytest.raises(openai.APIStatusError) as refused:
+    with pytest.raises(APIStatusError) as refused:
         api.audio.speech.create(**(asked | wrong))
     assert refused.value.status_code == status
     assert words in refused.value.response.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -32,8 +33,10 @@ def encoder_of(process: subprocess.Popen[bytes]) -> psutil.Process:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for child in psutil.Process(process.pid).children():
-            if "libmp3lame" in child.cmdline() and "ffmetadata" in child.cmdline():
-                return child
+            # One that only measures or asks for the version may end while it is looked at.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if {"libmp3lame", "ffmetadata"} <= set(child.cmdline()):
+                    return child
         time.sleep(0.05)
     raise AssertionError("no encoder was started")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -29,30 +30,37 @@ def prose(separator: str) -> str:
     return separator.join(paragraphs)
 
 
-SHAPES = {
-    "paragraphs": prose("\n\n"),
-    "prose on one line": prose(" "),
-    "no stops on one line": prose(" ").replace(".", ""),
-    "one word on one line": "QmFz" * (MEGABYTE // 4),
-    "CRLF and wrapped": prose("\r\n\r\n").replace(" casa ", "\r\ncasa "),
-    "SSML in one paragraph": f"<speak><p>{prose(' <emphasis>e</emphasis> ')}</p></speak>",
-    "dots": "a." * (MEGABYTE // 2),
-    "stops before lower case": "a. " * (MEGABYTE // 3),
-    "brackets": "." + "]" * MEGABYTE + "a",
-    "dashes": "- " * (MEGABYTE // 2) + "a",
-    "accents apart": "e\u0301" * (MEGABYTE // 3),
+SHAPES: dict[str, Callable[[], str]] = {
+    "paragraphs": lambda: prose("\n\n"),
+    "prose on one line": lambda: prose(" "),
+    "no stops on one line": lambda: prose(" ").replace(".", ""),
+    "one word on one line": lambda: "QmFz" * (MEGABYTE // 4),
+    "CRLF and wrapped": lambda: prose("\r\n\r\n").replace(" casa ", "\r\ncasa "),
+    "SSML in one paragraph": lambda: f"<speak><p>{prose(' <emphasis>e</emphasis> ')}</p></speak>",
+    "dots": lambda: "a." * (MEGABYTE // 2),
+    "stops before lower case": lambda: "a. " * (MEGABYTE // 3),
+    "brackets": lambda: "." + "]" * MEGABYTE + "a",
+    "dashes": lambda: "- " * (MEGABYTE // 2) + "a",
+    "accents apart": lambda: "e\u0301" * (MEGABYTE // 3),
 }
+FEW = ("paragraphs", "SSML in one paragraph", "dots")
+"""What `make test` tries; `make acceptance` tries the rest."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(shape, marks=pytest.mark.slow if shape in FEW else pytest.mark.acceptance)
+        for shape in SHAPES
+    ],
+)
 def test_a_megabyte_is_planned_in_seconds(shape: str) -> None:
     """Reading and planning leave the engine's own count its share of ten seconds.
 
     The engine's count takes about 4 s for a megabyte, so the rest may take 6; and no
     character is counted much more than once.
     """
-    text = SHAPES[shape]
+    text = SHAPES[shape]()
     counted = 0
 
     def count(utterance: Utterance) -> int:
