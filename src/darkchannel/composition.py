@@ -233,6 +233,7 @@ def render(
         name=path.stem,
     )
     request.check()
+    request.read()  # a text that cannot be read is no reason for a long download
     fetch_weights(settings, request.options.engine)
     with open_production(settings, request.options.engine, workers=workers) as production:
         return production.render(

@@ -106,13 +106,19 @@ BAD_INPUT = {
 
 @pytest.mark.parametrize("name", BAD_INPUT)
 def test_bad_input_is_one_clear_line(run: Run, tmp_path: Path, name: str) -> None:
-    """Input that cannot be read ends with code 2 and one line that says why."""
+    """Input that cannot be read ends with code 2 and one line that says why, at once.
+
+    Nothing is fetched and no store is started for it: nothing is made where they would be kept.
+    """
     suffix = ".ssml" if name in {"unclosed", "bomb", "dtd"} else ".txt"
-    done = run("render", write(tmp_path, BAD_INPUT[name], f"bad{suffix}"), *TONE)
+    fresh = tmp_path / "fresh"
+    env = {"DARKCHANNEL_DATA_DIR": str(fresh)}
+    done = run("render", write(tmp_path, BAD_INPUT[name], f"bad{suffix}"), env=env)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
     assert not list(tmp_path.glob("*.mp3"))
+    assert not fresh.exists()
 
 
 @pytest.mark.parametrize(

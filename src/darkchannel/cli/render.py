@@ -102,6 +102,7 @@ def render(
             name="Audiobook" if from_stdin else source.stem,
         )
         request.check()
+        request.read()  # a text that cannot be read is no reason for a long download
         if output is None and settings.store is None:
             # Nothing would answer under a link once this command has ended.
             output = Path("audiobook.mp3" if from_stdin else f"{source.stem}.mp3")

@@ -14,7 +14,12 @@ from darkchannel.production.patience import patiently
 from darkchannel.production.planning import plan_text
 from darkchannel.production.progress import OnProgress, Progress, ignore_progress
 from darkchannel.production.publishing import check_output, fetch_book
-from darkchannel.production.request import RenderOptions, RenderRequest, RenderResult
+from darkchannel.production.request import (
+    RenderOptions,
+    RenderRequest,
+    RenderResult,
+    is_ssml,
+)
 from darkchannel.production.run import JobRun, RunParts
 from darkchannel.speech.engine import Engine
 
@@ -62,7 +67,7 @@ class Production(RunParts):
             InputError: the request cannot be rendered.
         """
         request.check()
-        ssml = _ssml(request.input_format)
+        ssml = is_ssml(request.input_format)
         plan = plan_text(request.data, request.options, engine, ssml=ssml)
         return plan, request.resolve_job_id(sounds_of(plan))
 
@@ -133,7 +138,7 @@ class Production(RunParts):
             if not metadata.get("plan_sha256"):
                 data = self.jobs.read_input(job_id)
                 options = RenderOptions.from_dict(metadata["options"])
-                return plan_text(data, options, engine, ssml=_ssml(metadata["input_format"]))
+                return plan_text(data, options, engine, ssml=is_ssml(metadata["input_format"]))
             plan = Plan.from_json(self.jobs.read_plan(job_id))
             if plan.engine != engine.fingerprint and metadata["status"] != JobStatus.COMPLETED:
                 raise JobConflictError(
@@ -197,7 +202,3 @@ class Production(RunParts):
 def _only_chapter(plan: Plan) -> str | None:
     """The title of a text that is one chapter."""
     return plan.chapters[0].title if len(plan.chapters) == 1 else None
-
-
-def _ssml(input_format: str) -> bool | None:
-    return True if input_format == "ssml" else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from darkchannel.models import Plan
 from darkchannel.production.request import RenderOptions
-from darkchannel.script import decode, make_plan, read_script
+from darkchannel.script import make_plan
 from darkchannel.speech.engine import Engine
 
 TARGET = (100, 200)
@@ -38,10 +38,8 @@ def plan_text(
     # Asked for on the command line, a wrong voice must be refused even where the text
     # happens to name voices of its own throughout.
     engine.resolve_voice(options.voice, options.language)
-    text = decode(data, encoding=options.encoding)
-    script = read_script(text, language=options.language, ssml=ssml, strict=options.strict)
     return make_plan(
-        script,
+        options.read(data, ssml=ssml),
         count=engine.count_tokens,
         resolve_voice=engine.resolve_voice,
         engine=engine.fingerprint,

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from darkchannel.audio.presets import get_preset
+from darkchannel.models import Script
+from darkchannel.script import decode, read_script
 from darkchannel.script.encoding import check_encoding
 from darkchannel.script.planning import check_speed
 from darkchannel.storage.keys import check_job_id
@@ -53,6 +55,19 @@ class RenderOptions:
         """Read :meth:`to_dict` back."""
         return cls(**raw)
 
+    def read(self, data: bytes, *, ssml: bool | None = None) -> Script:
+        """What a text says; that needs no engine.
+
+        Args:
+            data: the input file's bytes.
+            ssml: whether it is SSML; None looks at the content.
+
+        Raises:
+            ScriptError: the text cannot be read.
+        """
+        text = decode(data, encoding=self.encoding)
+        return read_script(text, language=self.language, ssml=ssml, strict=self.strict)
+
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
@@ -86,6 +101,14 @@ class RenderRequest:
             check_encoding(self.options.encoding)
         if self.job_id is not None:
             check_job_id(self.job_id)
+
+    def read(self) -> Script:
+        """What the text says.
+
+        Raises:
+            ScriptError: it cannot be read.
+        """
+        return self.options.read(self.data, ssml=is_ssml(self.input_format))
 
     def resolve_job_id(self, fingerprint: str) -> str:
         """The job's id: the same request always names the same job.
@@ -136,3 +159,8 @@ class RenderResult:
     files: dict[str, Path]
     report: dict[str, Any]
     warnings: tuple[str, ...] = ()
+
+
+def is_ssml(input_format: str) -> bool | None:
+    """Whether an input is SSML; None where its content decides."""
+    return True if input_format == "ssml" else None
