@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from benchmarks.kokoro_fidelity import distance
+from benchmarks.kokoro_material import load_bfloat16
 
 from darkchannel.engines import fetch_weights
 from darkchannel.errors import EngineUnavailableError
@@ -56,6 +58,11 @@ def difference(ours: Array, theirs: Array) -> float:
     """Power of the difference in dB, relative to that of the second."""
     power = np.square(ours - theirs, dtype=np.float64).mean()
     return float(10 * np.log10(power / np.square(theirs, dtype=np.float64).mean()))
+
+
+def loudness(samples: Array) -> float:
+    """Power in dB."""
+    return float(10 * np.log10(np.square(samples, dtype=np.float64).mean()))
 
 
 def bucket(size: int) -> Bucket:
@@ -113,6 +120,21 @@ def test_padding_is_not_heard_at_any_length() -> None:
         assert ours.bounds == theirs.bounds, count
         assert difference(ours.samples, theirs.samples) < EQUAL_DB, count
     assert len(held(runtime)._held) <= buckets.MOST
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(600)
+def test_bfloat16_says_the_same() -> None:
+    """Every token lasts as long, as loud, and the sound is near; also where a CPU is slow at it."""
+    runtime = load_bfloat16(settings().data_dir)
+    if runtime is None:
+        pytest.skip("OpenVINO computes in bfloat16 on CPUs with AVX-512 only")
+    tokens = encode(SAID)
+    ours = runtime.run(tokens, style("pf_dora", len(tokens)), 1.0)
+    theirs = made("float32").run(tokens, style("pf_dora", len(tokens)), 1.0)
+    assert ours.bounds == theirs.bounds
+    assert distance(ours.samples, theirs.samples) < 1.2
+    assert abs(loudness(ours.samples) - loudness(theirs.samples)) < 0.2
 
 
 @pytest.mark.acceptance
