@@ -47,8 +47,8 @@ def test_a_graph_rounds_what_goes_into_a_layer(everywhere: bool) -> None:
     layer = opset13.convolution(chain, filters, [1, 1], [0, 0], [0, 0], [1, 1])
     model = openvino.Model([opset13.result(layer)], [given], "one layer")
     round_values(model, everywhere=everywhere)
-    options = openvino_session.options(threads=1, precision="f32")
-    compiled = openvino_session.core().compile_model(model, "CPU", options)
+    core = openvino_session.core()
+    compiled = openvino_session.compiled(core, model, threads=1, precision="f32")
     values = numbers(2, 1, 1, 1, COLUMNS)
 
     def kept(numbers: Array) -> Array:

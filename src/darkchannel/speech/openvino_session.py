@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from darkchannel.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
-    from openvino import Core
+    from openvino import CompiledModel, Core, Model
 
 
 def core() -> Core:
@@ -26,14 +26,19 @@ def core() -> Core:
     return openvino.Core()
 
 
-def options(*, threads: int, precision: str) -> dict[str, object]:
-    """How to compile a graph for a worker.
+def compiled(core: Core, model: Model, *, threads: int, precision: str) -> CompiledModel:
+    """A graph made ready for a worker.
 
     Args:
+        core: of :func:`core`.
+        model: the graph.
         threads: of one inference.
         precision: ``bf16`` or ``f32``.
+
+    Raises:
+        RuntimeError: it cannot be compiled.
     """
-    return {
+    options: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
@@ -41,3 +46,7 @@ def options(*, threads: int, precision: str) -> dict[str, object]:
         # Pinned, the workers of several processes all land on the same core.
         "ENABLE_CPU_PINNING": False,
     }
+    if model.is_dynamic():
+        # It would keep what it makes for each size it meets, 1.5 MB a size; and be no faster.
+        options["CPU_RUNTIME_CACHE_CAPACITY"] = 0
+    return core.compile_model(model, "CPU", options)

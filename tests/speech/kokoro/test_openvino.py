@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pytest
 from benchmarks.kokoro_fidelity import distance
 from benchmarks.kokoro_material import load_bfloat16
@@ -39,11 +40,16 @@ EQUAL_DB = -50
 """Where two readings differ, the difference has less of the speech's power: -81 to -55 measured."""
 
 
+def prepared(name: str) -> Path:
+    """The files of a runtime, made of the machine's own weights where missing."""
+    fetch_weights(replace(settings(), kokoro_runtime=name), "kokoro")
+    return preparation.folder(settings().data_dir, name)
+
+
 @cache
 def made(name: str) -> Float32Runtime | OpenvinoRuntime:
-    """A runtime on the machine's own weights, prepared where missing."""
-    fetch_weights(replace(settings(), kokoro_runtime=name), "kokoro")
-    folder = preparation.folder(settings().data_dir, name)
+    """A runtime with two threads, in float32."""
+    folder = prepared(name)
     if name == "float32":
         return Float32Runtime(folder, threads=2)
     return OpenvinoRuntime(folder, threads=2, precision="f32")
@@ -122,10 +128,30 @@ def test_padding_is_not_heard_at_any_length() -> None:
     assert len(held(runtime)._held) <= buckets.MOST
 
 
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_lengths_met() -> None:
+    """What was made for one length of chunk is not kept when another comes."""
+    fresh = Buckets(prepared("openvino"), precision="f32", threads=2)
+    process = psutil.Process()
+
+    def decode(frames: int) -> None:
+        letters = np.zeros((1, 512, frames), np.float32)
+        curve = np.zeros((1, 2 * frames), np.float32)
+        fresh.decode(letters, curve, curve, GOLDEN["style"][:128])
+
+    for frames in range(80, 20, -2):
+        decode(frames)
+    before = process.memory_full_info().uss
+    for frames in range(81, 21, -2):
+        decode(frames)
+    assert process.memory_full_info().uss - before < 20e6
+
+
 @pytest.mark.acceptance
 @pytest.mark.timeout(600)
 def test_bfloat16_says_the_same() -> None:
     """Every token lasts as long, as loud, and the sound is near; also where a CPU is slow at it."""
+    prepared("openvino")
     runtime = load_bfloat16(settings().data_dir)
     if runtime is None:
         pytest.skip("OpenVINO computes in bfloat16 on CPUs with AVX-512 only")

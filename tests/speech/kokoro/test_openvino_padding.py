@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pytest
 
 from darkchannel.engines import fetch_weights
+from darkchannel.speech import openvino_session
 from darkchannel.speech.kokoro import buckets, openvino_graph
 from darkchannel.speech.kokoro.graph import FloatGraph
 from darkchannel.speech.kokoro.openvino_buckets import Bucket, shapes
@@ -101,10 +102,9 @@ def model(builder: type[SmallBuilder]) -> Model:
 
 
 def compiled(model: Model) -> InferRequest:
-    from darkchannel.speech.openvino_library import openvino
-
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 2}
-    return openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    core = openvino_session.core()
+    made = openvino_session.compiled(core, model, threads=2, precision="f32")
+    return made.create_infer_request()
 
 
 @cache

@@ -41,7 +41,8 @@ class Buckets:
         """
         self._core = openvino_session.core()
         self._folder = folder
-        self._options = openvino_session.options(threads=threads, precision=precision)
+        self._threads = threads
+        self._precision = precision
         self._planned: tuple[int, ...] = ()
         self._decoder: Future[InferRequest] | None = None
         self._held: dict[int, Future[Bucket]] = {}
@@ -118,7 +119,12 @@ class Buckets:
 
     def _compiled(self, name: str, shapes: dict[str, list[int]] | None = None) -> InferRequest:
         try:
-            model = self._core.compile_model(self.read(name, shapes), "CPU", self._options)
+            model = openvino_session.compiled(
+                self._core,
+                self.read(name, shapes),
+                threads=self._threads,
+                precision=self._precision,
+            )
         except RuntimeError as error:
             raise EngineUnavailableError(
                 f"OpenVINO cannot compile the Kokoro voice of {self._folder}: {error}",

@@ -11,6 +11,7 @@ whole chunk before it, and so nothing that is heard depends on the windows.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -61,15 +62,13 @@ class OpenvinoConverter:
             EngineUnavailableError: OpenVINO is missing, or cannot use the graph.
         """
         core = openvino_session.core()
-        exact, fast = (
-            openvino_session.options(threads=threads, precision=bits) for bits in ("f32", precision)
-        )
+        compiled = functools.partial(openvino_session.compiled, core, threads=threads)
         try:
-            self._latent = core.compile_model(_before_vocoder(core.read_model(graph)), "CPU", exact)
+            self._latent = compiled(_before_vocoder(core.read_model(graph)), precision="f32")
             vocoder = _vocoder(core.read_model(graph))
-            self._any_size = core.compile_model(vocoder, "CPU", fast)
+            self._any_size = compiled(vocoder, precision=precision)
             vocoder.reshape({"latent": [1, vocoder.input("latent").partial_shape[1], WINDOW]})
-            self._window = core.compile_model(vocoder, "CPU", fast)
+            self._window = compiled(vocoder, precision=precision)
         except (RuntimeError, ValueError) as error:
             raise EngineUnavailableError(
                 f"OpenVINO cannot use {graph}: {error}",
