@@ -147,6 +147,26 @@ def test_memory_does_not_grow_with_the_lengths_met() -> None:
     assert process.memory_full_info().uss - before < 20e6
 
 
+@pytest.mark.slow
+def test_one_size_at_a_time_holds_signals() -> None:
+    """When a chunk takes another bucket, the memory of the last one's signals is given back."""
+    fresh = Buckets(prepared("openvino"), precision="f32", threads=2)
+    fresh.plan([100, 10])
+    large, small = fresh.take(100), fresh.take(10)
+    process = psutil.Process()
+
+    def generate(bucket: Bucket, frames: int) -> int:
+        source = np.zeros((120 * frames + 1, 22), np.float32)
+        decoded = np.zeros((1, 512, 1, 2 * frames), np.float32)
+        bucket.generate(decoded, source, GOLDEN["style"][:128])
+        return process.memory_full_info().uss
+
+    before = process.memory_full_info().uss
+    assert generate(fresh.take(100), 100) > before + 50e6
+    assert generate(fresh.take(10), 10) < before + 30e6
+    assert (fresh.take(100), fresh.take(10)) == (large, small)
+
+
 @pytest.mark.acceptance
 @pytest.mark.timeout(600)
 def test_bfloat16_says_the_same() -> None:

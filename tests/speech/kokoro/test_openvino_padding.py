@@ -31,7 +31,7 @@ if find_spec("openvino") is None:
     pytest.skip("there is no OpenVINO for this platform", allow_module_level=True)
 
 if TYPE_CHECKING:
-    from openvino import InferRequest, Model, Node
+    from openvino import CompiledModel, Model, Node
 
 Array = npt.NDArray[Any]
 
@@ -101,10 +101,8 @@ def model(builder: type[SmallBuilder]) -> Model:
     return builder(SmallGraph(KOKORO.folder(settings().data_dir) / WEIGHTS)).generator()
 
 
-def compiled(model: Model) -> InferRequest:
-    core = openvino_session.core()
-    made = openvino_session.compiled(core, model, threads=2, precision="f32")
-    return made.create_infer_request()
+def compiled(model: Model) -> CompiledModel:
+    return openvino_session.compiled(openvino_session.core(), model, threads=2, precision="f32")
 
 
 @cache
@@ -116,7 +114,7 @@ def bucket(size: int) -> Bucket:
 
 
 @cache
-def unpadded() -> InferRequest:
+def unpadded() -> CompiledModel:
     """The small network for whatever size it is given."""
     return compiled(model(UnpaddedBuilder))
 

@@ -16,7 +16,7 @@ from darkchannel.speech.kokoro import buckets
 from darkchannel.speech.kokoro.openvino_graph import COLUMNS, HALO
 
 if TYPE_CHECKING:
-    from openvino import InferRequest, Model
+    from openvino import CompiledModel, InferRequest, Model
 
 Array = npt.NDArray[np.float32]
 
@@ -46,6 +46,7 @@ class Buckets:
         self._planned: tuple[int, ...] = ()
         self._decoder: Future[InferRequest] | None = None
         self._held: dict[int, Future[Bucket]] = {}
+        self._last: Bucket | None = None
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
 
     def plan(self, lengths: Sequence[int]) -> None:
@@ -88,20 +89,29 @@ class Buckets:
     def take(self, frames: int) -> Bucket:
         """A bucket for a chunk of so many frames, compiled now if it has to be.
 
+        The one taken before, if it is another, gives its signals' memory back: that of a large
+        one is 0.3 GB, and asking for it again takes a hundredth of a chunk's time.
+
         Raises:
             EngineUnavailableError: OpenVINO cannot compile it.
         """
         size = buckets.fitting(tuple(self._held), frames, self._planned)
         try:
-            return self._future(size).result()
+            bucket = self._future(size).result()
         except EngineUnavailableError:
             self._held.pop(size)  # as above
             raise
+        if self._last is not None and self._last is not bucket:
+            self._last.release()
+        self._last = bucket
+        return bucket
 
     def _decoding(self) -> Future[InferRequest]:
         """The decoder, compiled or being compiled."""
         if self._decoder is None:
-            self._decoder = self._compiler.submit(self._compiled, "decoder")
+            self._decoder = self._compiler.submit(
+                lambda: self._compiled("decoder").create_infer_request()
+            )
         return self._decoder
 
     def _future(self, size: int) -> Future[Bucket]:
@@ -117,9 +127,9 @@ class Buckets:
     def _bucket(self, size: int) -> Bucket:
         return Bucket(size, self._compiled("generator", shapes(size)))
 
-    def _compiled(self, name: str, shapes: dict[str, list[int]] | None = None) -> InferRequest:
+    def _compiled(self, name: str, shapes: dict[str, list[int]] | None = None) -> CompiledModel:
         try:
-            model = openvino_session.compiled(
+            return openvino_session.compiled(
                 self._core,
                 self.read(name, shapes),
                 threads=self._threads,
@@ -130,7 +140,6 @@ class Buckets:
                 f"OpenVINO cannot compile the Kokoro voice of {self._folder}: {error}",
                 remedy="set DARKCHANNEL_KOKORO_RUNTIME=float32",
             ) from error
-        return model.create_infer_request()
 
     def read(self, name: str, shapes: dict[str, list[int]] | None = None) -> Model:
         """A graph that is not compiled yet.
@@ -148,9 +157,14 @@ class Buckets:
 class Bucket:
     """The generator, compiled for chunks of fewer frames than a size."""
 
-    def __init__(self, size: int, generator: InferRequest) -> None:
+    def __init__(self, size: int, generator: CompiledModel) -> None:
         self._size = size
-        self._generator = generator
+        self._compiled = generator
+        self._generator = generator.create_infer_request()
+
+    def release(self) -> None:
+        """Give back the memory of the signals of the last chunk; the next takes it again."""
+        self._compiled.release_memory()
 
     def generate(self, frames: Array, source: Array, style: Array) -> Array:
         """The spectrum of a chunk.
