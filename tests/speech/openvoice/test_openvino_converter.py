@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.kokoro_material import AVX512
 from hypothesis import given
 from hypothesis import strategies as st
 
 from darkchannel.errors import EngineUnavailableError
+from darkchannel.speech.kokoro.runtime import cpu_flags
 from darkchannel.speech.openvoice.converter import CONVERTER, Converter
 from darkchannel.speech.openvoice.openvino_converter import HALO, WINDOW, windows
 from tests.speech.openvoice.seeded import RATE, SMALL, noise, voiced
@@ -55,6 +57,19 @@ def test_a_chunk_of_any_length_sounds_as_a_whole(
     ours, theirs = (each.convert(samples, SOURCE, TARGET, seed=bytes(16)) for each in both)
     assert np.abs(theirs).max() > 0.05
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.skipif(not AVX512.issubset(cpu_flags()), reason="bfloat16 takes AVX-512")
+@pytest.mark.parametrize("frames", [60, WINDOW + 1])
+def test_bfloat16_is_near(both: tuple[Converter, Converter], frames: int) -> None:
+    """What rounding changes is 40 dB below the speech."""
+    samples = voiced(frames * HOP / RATE, 130, frames)
+    rounded = Converter(SMALL, precision="bf16")
+    ours, theirs = (
+        each.convert(samples, SOURCE, TARGET, seed=bytes(16)) for each in (rounded, both[1])
+    )
+    off = np.square(ours - theirs).mean() / np.square(theirs).mean()
+    assert 10 * np.log10(off) < -40
 
 
 def test_a_graph_that_cannot_be_read_is_named(tmp_path: Path) -> None:
