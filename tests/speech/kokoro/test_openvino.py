@@ -71,6 +71,12 @@ def loudness(samples: Array) -> float:
     return float(10 * np.log10(np.square(samples, dtype=np.float64).mean()))
 
 
+def own_memory() -> int:
+    """Bytes of this process that are no file's: what others map at the same time does not count."""
+    memory = psutil.Process().memory_info()
+    return int(memory.rss - memory.shared)
+
+
 def bucket(size: int) -> Bucket:
     """One that is compiled for nothing else."""
     return held(made("openvino"))._future(size).result()
@@ -132,7 +138,6 @@ def test_padding_is_not_heard_at_any_length() -> None:
 def test_memory_does_not_grow_with_the_lengths_met() -> None:
     """What was made for one length of chunk is not kept when another comes."""
     fresh = Buckets(prepared("openvino"), precision="f32", threads=2)
-    process = psutil.Process()
 
     def decode(frames: int) -> None:
         letters = np.zeros((1, 512, frames), np.float32)
@@ -141,10 +146,10 @@ def test_memory_does_not_grow_with_the_lengths_met() -> None:
 
     for frames in range(80, 20, -2):
         decode(frames)
-    before = process.memory_full_info().uss
+    before = own_memory()
     for frames in range(81, 21, -2):
         decode(frames)
-    assert process.memory_full_info().uss - before < 20e6
+    assert own_memory() - before < 30e6  # 15 measured; 45 with the cache
 
 
 @pytest.mark.slow
@@ -153,17 +158,16 @@ def test_one_size_at_a_time_holds_signals() -> None:
     fresh = Buckets(prepared("openvino"), precision="f32", threads=2)
     fresh.plan([100, 10])
     large, small = fresh.take(100), fresh.take(10)
-    process = psutil.Process()
 
     def generate(bucket: Bucket, frames: int) -> int:
         source = np.zeros((120 * frames + 1, 22), np.float32)
         decoded = np.zeros((1, 512, 1, 2 * frames), np.float32)
         bucket.generate(decoded, source, GOLDEN["style"][:128])
-        return process.memory_full_info().uss
+        return own_memory()
 
-    before = process.memory_full_info().uss
+    before = own_memory()
     assert generate(fresh.take(100), 100) > before + 50e6
-    assert generate(fresh.take(10), 10) < before + 30e6
+    assert generate(fresh.take(10), 10) < before + 50e6
     assert (fresh.take(100), fresh.take(10)) == (large, small)
 
 
