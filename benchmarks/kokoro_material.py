@@ -6,12 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.kokoro_bfloat16 import RoundedRuntime
 from benchmarks.table import Row
 from darkchannel.config import Settings
 from darkchannel.engines import fetch_weights
@@ -23,6 +22,9 @@ from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 from darkchannel.speech.kokoro.published import OnnxRuntime
 from darkchannel.speech.kokoro.runtime import RUNTIMES, Runtime, cpu_flags, precision
 from darkchannel.speech.kokoro.weights import KOKORO, STYLE_ROWS, STYLE_WIDTH, WEIGHTS, voice_file
+
+if TYPE_CHECKING:
+    from benchmarks.kokoro_bfloat16 import RoundedRuntime
 
 Array = npt.NDArray[np.float32]
 
@@ -100,6 +102,8 @@ def load_bfloat16(data_dir: Path) -> OpenvinoRuntime | None:
 
 def load_rounded(data_dir: Path, *, everywhere: bool) -> RoundedRuntime:
     """The runtime ``openvino`` with bfloat16's rounding, on any CPU."""
+    from benchmarks.kokoro_bfloat16 import RoundedRuntime  # and OpenVINO, which few need
+
     prepared = preparation.folder(data_dir, "openvino")
     return RoundedRuntime(prepared, threads=1, everywhere=everywhere)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from benchmarks.kokoro_bfloat16 import round_values, rounded
 
 from darkchannel.speech import openvino_session
-from darkchannel.speech.openvino_library import openvino, opset13
+
+if find_spec("openvino") is None:
+    pytest.skip("there is no OpenVINO for this platform", allow_module_level=True)
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +35,8 @@ def numbers(seed: int, *shape: int) -> Array:
 
 def test_numbers_are_those_of_bfloat16() -> None:
     """They are what is left of a float32 without its lower half, rounded to the nearest."""
+    from benchmarks.kokoro_bfloat16 import rounded
+
     values = numbers(1, 100_000)
     np.testing.assert_array_equal(rounded(values), nearest(values))
 
@@ -40,6 +44,10 @@ def test_numbers_are_those_of_bfloat16() -> None:
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_a_graph_rounds_what_goes_into_a_layer(everywhere: bool) -> None:
     """Signal and weight are rounded; a chain of operations before, only if all are."""
+    from benchmarks.kokoro_bfloat16 import round_values
+
+    from darkchannel.speech.openvino_library import openvino, opset13
+
     weight, third, offset = (np.full(1, value, np.float32) for value in (1.2345678, 1 / 3, 0.77))
     given = opset13.parameter([1, 1, 1, COLUMNS], np.float32)
     chain = opset13.add(opset13.multiply(given, opset13.constant(third)), opset13.constant(offset))

@@ -269,7 +269,7 @@ def test_a_signal_stops_cleanly_and_the_next_run_resumes(
     stop: signal.Signals,
 ) -> None:
     """Ctrl-C (and SIGTERM) end with code 3 and no process left; the same command goes on."""
-    text = "\n\n".join(f"Frase {number} sob sinal {stop}." for number in range(60))
+    text = "\n\n".join(f"Frase {number} sob sinal {stop}." for number in range(150))
     source = write(tmp_path, text)
     job_id = f"signal-{stop}"
     command = ("render", source, *TONE, "--json", "--job-id", job_id)
@@ -292,5 +292,5 @@ def test_a_signal_stops_cleanly_and_the_next_run_resumes(
     assert json.loads(out)["error"]["type"] == "Cancelled"
     assert ends(process.pid)
     result = json.loads(run(*command).stdout)
-    assert result["chunks_total"] == 60
+    assert result["chunks_total"] == 150
     assert result["chunks_reused"] > 0

@@ -205,10 +205,10 @@ def test_an_update_sets_fields_and_counts_revisions(jobs: JobManager, job_id: st
 
 
 def test_no_change_is_lost_among_many_writers(jobs: JobManager, job_id: str) -> None:
-    """Eight threads adding one ten times each to one job make exactly 80."""
+    """Eight threads adding one 25 times each to one job make exactly 200."""
 
     def count(_: int) -> None:
-        for _ in range(10):
+        for _ in range(25):
 
             def add(document: dict[str, object], now: float) -> dict[str, object]:
                 return {**document, "count": int(str(document.get("count", 0))) + 1}
@@ -219,8 +219,8 @@ def test_no_change_is_lost_among_many_writers(jobs: JobManager, job_id: str) -> 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(count, range(8)))
     after = jobs.get_job_metadata(job_id)
-    assert after["count"] == 80
-    assert after["revision"] == before + 80
+    assert after["count"] == 200
+    assert after["revision"] == before + 200
 
 
 def test_jobs_are_listed_all_or_newest_first(store_config: StoreConfig) -> None:

@@ -175,12 +175,12 @@ def test_of_many_first_writers_one_wins(client: MinIOClient, bucket: str, prefix
 
 
 def test_no_increment_is_lost_in_a_race(client: MinIOClient, bucket: str, prefix: str) -> None:
-    """Eight threads adding one ten times each, by compare-and-swap, make exactly 80."""
+    """Eight threads adding one 25 times each, by compare-and-swap, make exactly 200."""
     key = f"{prefix}/counter"
     client.put(bucket, key, json.dumps([0, ""]).encode())
 
     def count(_: int) -> None:
-        for _ in range(10):
+        for _ in range(25):
             while True:
                 stored = client.get(bucket, key)
                 # The nonce makes each write unlike any other, as put() asks for.
@@ -194,7 +194,7 @@ def test_no_increment_is_lost_in_a_race(client: MinIOClient, bucket: str, prefix
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(count, range(8)))
-    assert json.loads(client.get(bucket, key).data)[0] == 80
+    assert json.loads(client.get(bucket, key).data)[0] == 200
 
 
 def test_reading_into_memory_is_bounded(client: MinIOClient, bucket: str, prefix: str) -> None:

@@ -20,14 +20,14 @@ from tests.storage.embedded_processes import processes, server, wait_for
 @pytest.mark.slow
 def test_a_store_killed_mid_job_comes_back(start: Start, data_dir: Path, tmp_path: Path) -> None:
     """When the server is killed under a running job, the job waits and completes."""
-    sentences = [f"Frase {number} da loja." for number in range(1, 101)]
+    sentences = [f"Frase {number} da loja." for number in range(1, 201)]
     (tmp_path / "book.txt").write_text("\n\n".join(sentences), encoding="utf-8")
     process = start("render", "book.txt", "--engine", "tone", "--json")
     wait_for_line(process, "rendering")
     time.sleep(0.8)
     server(data_dir).kill()
     result = finish(process)
-    assert result["chunks_total"] == 100
+    assert result["chunks_total"] == 200
     assert hear(tmp_path / "book.mp3") == sentences
 
 
@@ -36,7 +36,7 @@ def test_ctrl_c_does_not_wait_for_a_store_that_hangs(
     start: Start, data_dir: Path, tmp_path: Path
 ) -> None:
     """With the server stopped dead, Ctrl-C still ends the command soon, with its last words."""
-    sentences = [f"Frase {number} da loja parada." for number in range(1, 101)]
+    sentences = [f"Frase {number} da loja parada." for number in range(1, 201)]
     (tmp_path / "book.txt").write_text("\n\n".join(sentences), encoding="utf-8")
     process = start("render", "book.txt", "--engine", "tone", "--json")
     wait_for_line(process, "rendering")
