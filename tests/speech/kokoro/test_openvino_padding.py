@@ -63,8 +63,9 @@ def small(values: Array) -> Array:
 
 def narrow(shape: Sequence[int]) -> list[int]:
     """The shape of an input, with as many channels as are kept."""
-    channels = len(KEPT[512]) if shape[1] == 512 else shape[1]
-    return [shape[0], channels, *shape[2:]]
+    return [
+        len(KEPT[512]) if (at, length) == (1, 512) else length for at, length in enumerate(shape)
+    ]
 
 
 class SmallGraph(FloatGraph):
@@ -84,8 +85,8 @@ class SmallGraph(FloatGraph):
 
 
 class SmallBuilder(openvino_graph._Builder):
-    def _input(self, name: str, *shape: int) -> Node:
-        return super()._input(name, *narrow(shape))
+    def _input(self, name: str, *shape: int, kind: type = np.float32) -> Node:
+        return super()._input(name, *narrow(shape), kind=kind)
 
 
 class UnpaddedBuilder(SmallBuilder):

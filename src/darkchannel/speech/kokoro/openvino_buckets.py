@@ -192,7 +192,6 @@ def shapes(size: int) -> dict[str, list[int]]:
     shapes = {"frames": [1, 512, 1, 2 * size], "source": [1, 22, 1, 120 * size + 1]}
     for level, (per_frame, more) in enumerate(COLUMNS):
         shapes[f"mask.{level}"] = [1, 1, 1, per_frame * size + more]
-        shapes[f"heard.{level}"] = [1, 1, 1, per_frame * (size - 1) + more]
     return shapes
 
 
@@ -200,12 +199,13 @@ def ends(frames: int, size: int) -> dict[str, Array]:
     """What tells a generator of some size where a chunk ends, for each level."""
     told: dict[str, Array] = {}
     for level, (per_frame, more) in enumerate(COLUMNS):
-        end = per_frame * frames + more
-        told[f"mask.{level}"] = mask = np.ones((1, 1, 1, per_frame * size + more), np.float32)
+        end, width = per_frame * frames + more, per_frame * size + more
+        told[f"mask.{level}"] = mask = np.ones((1, 1, 1, width), np.float32)
         mask[..., end : end + HALO] = 0
-        told[f"heard.{level}"] = np.zeros((1, 1, 1, per_frame * (size - 1) + more), np.float32)
-        told[f"heard.{level}"][..., :end] = 1
-        told[f"share.{level}"] = np.array([[1 / end]], np.float32)
+        before = 2 * end <= width
+        told[f"summed.{level}"] = np.array([0, end] if before else [end, width], np.int64)
+        told[f"weight.{level}"] = np.array([[1 / end if before else -1 / end]], np.float32)
+        told[f"rest.{level}"] = np.array([[0.0 if before else width / end]], np.float32)
     return told
 
 

@@ -15,16 +15,20 @@ and two things keep what is behind the end from being heard:
   :data:`HALO` columns behind the end before each of them.  Further behind, the mirrored signal
   goes on, so that the statistics stay near those of the signal.
 - Instance normalisation takes mean and variance over all columns; from its result they are then
-  taken again over the columns before the end, by two sums.
+  taken again over the columns before the end, by two sums: over those columns or over the others,
+  whichever are fewer.
 
-What the generator takes in beside its signals, for each of its levels (``0``, ``1``):
+What the generator takes in beside its signals, for each of its levels (``0``, ``1``), of T columns
+with n before the end:
 
-    mask.0   [1, 1, 1, T]   1, and 0 in the first HALO columns behind the end
-    heard.0  [1, 1, 1, P]   of the first P columns, 1 for each that is before the end
-    share.0  [1, 1]         1 / n for n columns before the end
+    mask.0    [1, 1, 1, T]  1, and 0 in the first HALO columns behind the end
+    summed.0  [2]           the columns that are summed: from, and to before
+    weight.0  [1, 1]        1 / n, or -1 / n if those behind the end are summed
+    rest.0    [1, 1]        0, or T / n if those behind the end are summed
 
-P is smaller than T: the last frame is always behind the end.  Were P all of T, OpenVINO would fuse
-the sums with their source, compile for half a minute, and compute more slowly.
+How many columns are summed is no part of the compiled graph: sums over all of them, most of which
+count for nothing, would take as long as a seventh of the convolutions, and far more of those in
+bfloat16.
 """
 
 from __future__ import annotations
@@ -53,8 +57,10 @@ _GENERATOR = "/decoder/decoder/generator"
 _PARAMETERS = "decoder.decoder.generator"
 _DECODER_BLOCKS = ("encode", "decode.0", "decode.1", "decode.2", "decode.3")
 _EPSILON = 1e-5
-_SAMPLE = 1024
-"""Columns that are enough to tell how a signal was scaled."""
+_SAMPLE = 32
+"""Of so many columns, one is enough to tell how a signal was scaled."""
+_ALL = 2**31 - 1
+"""As the end of a slice: to the last column."""
 _LEAST_VARIANCE = 2e-3
 """Of the columns before the end, relative to all: rounding must not make it negative."""
 
@@ -66,8 +72,9 @@ class _Level(NamedTuple):
     """What the generator is told of one of its sampling rates; see the module."""
 
     mask: Node
-    heard: Node
-    share: Node
+    summed: Node
+    weight: Node
+    rest: Node
 
 
 class _Style(NamedTuple):
@@ -106,6 +113,7 @@ class _Builder:
         self._inputs: list[Node] = []
         self._styles: dict[str, _Style] = {}
         self._level: _Level | None = None
+        self._small: dict[tuple[object, ...], Node] = {}
 
     def decoder(self) -> Model:
         op = self._op
@@ -136,18 +144,18 @@ class _Builder:
             heard = self._snake_block(heard, f"noise_res.{number}")
             signal = self._transposed(self._leaky(signal, 0.1), f"{_GENERATOR}/ups.{number}")
             if number:  # one column more, mirrored, so that both ends of the source have theirs
-                second = op.slice(signal, *map(_integers, ([1], [2], [1], [3])))
+                second = op.slice(signal, *map(self._integers, ([1], [2], [1], [3])))
                 signal = op.concat([second, signal], 3)
             signal = op.add(signal, heard)
             three = [self._snake_block(signal, f"resblocks.{3 * number + i}") for i in range(3)]
-            signal = op.multiply(op.add(op.add(*three[:2]), three[2]), _floats([1 / 3]))
+            signal = op.multiply(op.add(op.add(*three[:2]), three[2]), self._floats([1 / 3]))
         signal = self._masked(self._leaky(signal, 0.01))
         return self._model(self._convolution(signal, f"{_GENERATOR}/conv_post"), "generator")
 
-    def _input(self, name: str, *shape: int) -> Node:
+    def _input(self, name: str, *shape: int, kind: type = np.float32) -> Node:
         from darkchannel.speech.openvino_library import openvino
 
-        made = self._op.parameter(openvino.PartialShape(list(shape)), np.float32)
+        made = self._op.parameter(openvino.PartialShape(list(shape)), kind)
         made.set_friendly_name(name)
         made.output(0).set_names({name})
         self._inputs.append(made)
@@ -157,8 +165,9 @@ class _Builder:
         return [
             _Level(
                 self._input(f"mask.{i}", 1, 1, 1, -1),
-                self._input(f"heard.{i}", 1, 1, 1, -1),
-                self._input(f"share.{i}", 1, 1),
+                self._input(f"summed.{i}", 2, kind=np.int64),
+                self._input(f"weight.{i}", 1, 1),
+                self._input(f"rest.{i}", 1, 1),
             )
             for i in (0, 1)
         ]
@@ -181,9 +190,9 @@ class _Builder:
             lengths += [channels, channels]
         style = self._input("style", 1, 128)
         weight, bias = np.concatenate(weights, axis=1), np.concatenate(biases)
-        product = op.matmul(style, _floats(weight), False, False)
+        product = op.matmul(style, self._floats(weight), False, False)
         parts = op.variadic_split(
-            op.add(product, _floats(bias[None])), _integers(1), _integers(lengths)
+            op.add(product, self._floats(bias[None])), self._integers(1), self._integers(lengths)
         )
         for i, norm in enumerate(norms):
             self._styles[norm] = _Style(parts.output(2 * i), parts.output(2 * i + 1))
@@ -192,10 +201,10 @@ class _Builder:
         """Instance normalisation over what is heard, with the style's gain and shift."""
         op = self._op
         style = self._styles[norm]
-        normal = op.mvn(signal, _integers([2, 3]), True, _EPSILON, "inside_sqrt")
+        normal = op.mvn(signal, self._integers([2, 3]), True, _EPSILON, "inside_sqrt")
         if self._level is not None:
             style = self._corrected(style, signal, normal, self._level)
-        gain, shift = (op.reshape(each, _integers([1, -1, 1, 1]), False) for each in style)
+        gain, shift = (op.reshape(each, self._integers([1, -1, 1, 1]), False) for each in style)
         return op.add(op.multiply(normal, gain), shift)
 
     def _corrected(self, style: _Style, signal: Node, normal: Node, level: _Level) -> _Style:
@@ -205,16 +214,18 @@ class _Builder:
         each column's work.
         """
         op = self._op
-        everywhere = _integers([2, 3])
-        length = op.gather(op.shape_of(level.heard, "i64"), _integers([3]), _integers(0))
-        heard = op.slice(normal, _integers([0]), length, _integers([1]), _integers([3]))
-        heard = op.multiply(heard, level.heard)
-        mean = op.multiply(op.reduce_sum(heard, everywhere, False), level.share)
-        square = op.reduce_sum(op.multiply(heard, heard), everywhere, False)
-        square = op.multiply(square, level.share)
+        everywhere, along = self._integers([2, 3]), self._integers([3])
+        begin, end = op.split(level.summed, self._integers(0), 2).outputs()
+        summed = op.slice(normal, begin, end, self._integers([1]), along)
+        mean = op.multiply(op.reduce_sum(summed, everywhere, False), level.weight)
+        square = op.reduce_sum(op.multiply(summed, summed), everywhere, False)
+        damping = self._damping(signal, normal)
+        # All columns together have a mean square of 1, but for the epsilon.
+        rest = op.multiply(level.rest, op.subtract(self._floats([[1.0]]), damping))
+        square = op.add(op.multiply(square, level.weight), rest)
         variance = op.subtract(square, op.multiply(mean, mean))
-        variance = op.maximum(variance, _floats([[_LEAST_VARIANCE]]))
-        variance = op.add(variance, self._damping(signal, normal))
+        variance = op.maximum(variance, self._floats([[_LEAST_VARIANCE]]))
+        variance = op.add(variance, damping)
         gain = op.divide(style.gain, op.sqrt(variance))
         return _Style(gain, op.subtract(style.shift, op.multiply(mean, gain)))
 
@@ -222,19 +233,21 @@ class _Builder:
         """What the epsilon of a normalisation is, relative to the variance over all columns.
 
         It has to count in the variance over some of them as well, or a nearly constant channel
-        comes out too loud.  How much signal and result vary over a few columns tells the scale.
+        comes out too loud.  How much signal and result vary over some columns tells the scale.
         """
         op = self._op
 
         def variation(values: Node) -> Node:
-            some = op.slice(values, *map(_integers, ([0], [_SAMPLE], [1], [3])))
-            middle = op.reduce_mean(some, _integers([2, 3]), True)
-            spread = op.reduce_mean(op.abs(op.subtract(some, middle)), _integers([2, 3]), False)
-            return op.add(spread, _floats([[1e-9]]))
+            some = op.slice(values, *map(self._integers, ([0], [_ALL], [_SAMPLE], [3])))
+            middle = op.reduce_mean(some, self._integers([2, 3]), True)
+            spread = op.reduce_mean(
+                op.abs(op.subtract(some, middle)), self._integers([2, 3]), False
+            )
+            return op.add(spread, self._floats([[1e-9]]))
 
         scale = op.divide(variation(signal), variation(normal))
-        damping = op.divide(_floats([[_EPSILON]]), op.multiply(scale, scale))
-        return op.minimum(damping, _floats([[1.0]]))
+        damping = op.divide(self._floats([[_EPSILON]]), op.multiply(scale, scale))
+        return op.minimum(damping, self._floats([[1.0]]))
 
     def _block(self, signal: Node, name: str, *, doubled: bool = False) -> Node:
         """A residual block of the decoder; one of them doubles the columns."""
@@ -246,17 +259,17 @@ class _Builder:
             inner = self._transposed(inner, f"{place}/pool", suffix="ConvTranspose")
             beside = op.interpolate(
                 beside,
-                _floats([2.0]),
+                self._floats([2.0]),
                 "nearest",
                 "scales",
-                axes=_integers([3]),
+                axes=self._integers([3]),
                 coordinate_transformation_mode="asymmetric",
                 nearest_mode="floor",
             )
         inner = self._convolution(inner, f"{place}/conv1")
         inner = self._leaky(self._normalised(inner, f"{place}/norm2"), 0.2)
         inner = self._convolution(inner, f"{place}/conv2")
-        return op.multiply(op.add(inner, beside), _floats([np.sqrt(0.5)]))
+        return op.multiply(op.add(inner, beside), self._floats([np.sqrt(0.5)]))
 
     def _snake_block(self, signal: Node, name: str) -> Node:
         """A residual block of the generator."""
@@ -273,17 +286,17 @@ class _Builder:
     def _snake(self, signal: Node, alpha: Array) -> Node:
         """``x + sin(alpha x)^2 / alpha``."""
         op = self._op
-        turns = op.multiply(signal, _floats(alpha / np.pi))
+        turns = op.multiply(signal, self._floats(alpha / np.pi))
         rest = op.subtract(turns, op.round(turns, "half_to_even"))
         square = op.multiply(rest, rest)
         *lower, highest = _SINE_SQUARED
-        power = op.multiply(square, _floats([[[[highest]]]]))
+        power = op.multiply(square, self._floats([[[[highest]]]]))
         for coefficient in reversed(lower):
-            power = op.multiply(op.add(power, _floats([[[[coefficient]]]])), square)
-        return op.add(signal, op.multiply(power, _floats(1 / alpha)))
+            power = op.multiply(op.add(power, self._floats([[[[coefficient]]]])), square)
+        return op.add(signal, op.multiply(power, self._floats(1 / alpha)))
 
     def _leaky(self, signal: Node, slope: float) -> Node:
-        return self._op.prelu(signal, _floats([slope]))
+        return self._op.prelu(signal, self._floats([slope]))
 
     def _masked(self, signal: Node) -> Node:
         """Silence behind the end, once there is one."""
@@ -294,13 +307,13 @@ class _Builder:
         begin, end = given.get("pads", (0, 0))
         made = self._op.convolution(
             signal,
-            _floats(weight[:, :, None]),
+            self._floats(weight[:, :, None]),
             [1, given["strides"][0]],
             [0, begin],
             [0, end],
             [1, given["dilations"][0]],
         )
-        return made if bias is None else self._op.add(made, _floats(bias.reshape(1, -1, 1, 1)))
+        return made if bias is None else self._op.add(made, self._floats(bias.reshape(1, -1, 1, 1)))
 
     def _transposed(self, signal: Node, name: str, suffix: str = "ConvTranspose") -> Node:
         weight, bias, given = self._layer(f"{name}/{suffix}")
@@ -313,14 +326,14 @@ class _Builder:
         }
         if given["group"] == 1:
             made = self._op.convolution_backprop_data(
-                signal, _floats(weight[:, :, None]), strides, dilations=dilations, **shape
+                signal, self._floats(weight[:, :, None]), strides, dilations=dilations, **shape
             )
         else:  # one filter a channel
-            filters = _floats(weight[:, :, None, None])
+            filters = self._floats(weight[:, :, None, None])
             made = self._op.group_convolution_backprop_data(
                 signal, filters, strides, dilations=dilations, **shape
             )
-        return made if bias is None else self._op.add(made, _floats(bias.reshape(1, -1, 1, 1)))
+        return made if bias is None else self._op.add(made, self._floats(bias.reshape(1, -1, 1, 1)))
 
     def _layer(self, name: str) -> tuple[Array, Array | None, dict[str, Any]]:
         """Weight, bias and attributes of a layer of the published graph."""
@@ -333,14 +346,17 @@ class _Builder:
             weight = self._graph.constant(self._graph.node(name).input[1])
             return weight, None, given
 
+    def _floats(self, values: Any) -> Node:
+        return self._constant(np.asarray(values, np.float32))
 
-def _floats(values: Any) -> Node:
-    from darkchannel.speech.openvino_library import opset13
+    def _integers(self, values: Any) -> Node:
+        return self._constant(np.asarray(values, np.int64))
 
-    return opset13.constant(np.asarray(values, np.float32))
-
-
-def _integers(values: Any) -> Node:
-    from darkchannel.speech.openvino_library import opset13
-
-    return opset13.constant(np.asarray(values, np.int64))
+    def _constant(self, values: Array) -> Node:
+        """A constant; the same one again for small values, since compiling takes time for each."""
+        if values.size > 4:
+            return self._op.constant(values)
+        key = (values.dtype.str, values.shape, values.tobytes())
+        if key not in self._small:
+            self._small[key] = self._op.constant(values)
+        return self._small[key]
