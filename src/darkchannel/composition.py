@@ -15,6 +15,7 @@ from darkchannel.engines import (
     fetch_weights,
     references_of,
     remote_workers,
+    speakers,
 )
 from darkchannel.errors import InputError
 
@@ -139,21 +140,21 @@ def open_production(
         EngineUnavailableError: no speech service answers.
     """
     from darkchannel.production.pipeline import Production
-    from darkchannel.production.pool import default_workers, speech_threads, speech_workers
+    from darkchannel.production.pool import default_workers, speech_workers
     from darkchannel.storage import JobManager, MinIOClient
 
-    cores = default_workers()
-    count = workers or settings.workers or remote_workers(engine, settings) or cores
-    # Threads wait for services as well as processes do; tones stay with what a run is made of.
-    pool = speech_threads if "://" in engine else speech_workers
+    count = workers or settings.workers or remote_workers(engine, settings) or default_workers()
     with open_store(settings) as config:
+        spec, pool = speakers(engine, settings, count, store=config)
+        if engine == "tone":  # stays with what a run is made of
+            pool = functools.partial(speech_workers, count)
         client = MinIOClient(config)
         yield Production(
             store=config,
             client=client,
             jobs=JobManager(client),
-            make_engine=engine_spec(engine, settings, threads=max(1, cores // count), store=config),
-            pool=functools.partial(pool, count),
+            make_engine=spec,
+            pool=pool,
             keep_store=store_keeper(settings),
         )
 

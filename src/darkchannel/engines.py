@@ -14,6 +14,7 @@ from darkchannel.errors import SettingError
 
 if TYPE_CHECKING:
     from darkchannel.production.references import References
+    from darkchannel.production.rendering import Pool
     from darkchannel.speech.engine import Engine
     from darkchannel.speech.openvoice.voice import ClonedVoice
     from darkchannel.speech.weights import FetchProgress, Installed, Manifest
@@ -30,6 +31,7 @@ class EngineSpec:
         name: one of :data:`ENGINES`, or the addresses of speech services.
         data_dir: where weights are.
         threads: a worker's share of the cores.
+        lanes: workers of one process, which share what is loaded where it can be shared.
         offline: never fetch weights.
         runtime: what computes the voices, see :mod:`.speech.kokoro.runtime`; None means the
             default.
@@ -40,6 +42,7 @@ class EngineSpec:
     name: str
     data_dir: Path
     threads: int = 1
+    lanes: int = 1
     offline: bool = False
     runtime: str | None = None
     key: str | None = field(default=None, repr=False)
@@ -53,6 +56,17 @@ class EngineSpec:
         computes elsewhere.
         """
         return self.name != "tone" and "://" not in self.name
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the threads of a process share what its engines load.
+
+        OpenVINO compiles for all of them at once, and they compute without Python's lock; the
+        runtime ``float32`` works in Python, where two threads would hold each other up.
+        """
+        from darkchannel.speech.kokoro.runtime import choose
+
+        return self.computes and choose(self.runtime).runtime == "openvino"
 
     def __call__(self) -> Engine:
         """Build it."""
@@ -70,7 +84,11 @@ class EngineSpec:
         from darkchannel.speech.kokoro.engine import KokoroEngine
 
         kokoro = KokoroEngine(
-            self.data_dir, runtime=self.runtime, threads=self.threads, offline=self.offline
+            self.data_dir,
+            runtime=self.runtime,
+            threads=self.threads,
+            lanes=self.lanes,
+            offline=self.offline,
         )
         if self.name == "kokoro":
             return kokoro
@@ -119,11 +137,40 @@ def engine_spec(
         name,
         settings.data_dir,
         threads,
-        settings.offline,
-        settings.kokoro_runtime,
-        settings.http.speech_key,
-        store,
+        offline=settings.offline,
+        runtime=settings.kokoro_runtime,
+        key=settings.http.speech_key,
+        store=store,
     )
+
+
+def speakers(
+    name: str, settings: Settings, count: int, *, store: StoreConfig
+) -> tuple[EngineSpec, Pool]:
+    """The engine a user named, and the pool of workers that speak with it.
+
+    Args:
+        name: as for :func:`engine_spec`.
+        settings: of this process.
+        count: of workers.
+        store: where cloned voices lie.
+
+    Raises:
+        SettingError: there is no engine of that name.
+    """
+    from darkchannel.production.pool import (
+        default_workers,
+        speech_process,
+        speech_threads,
+        speech_workers,
+    )
+
+    spec = engine_spec(name, settings, threads=max(1, default_workers() // count), store=store)
+    if not spec.computes:
+        return spec, functools.partial(speech_threads, count)
+    if spec.is_shared:
+        return replace(spec, lanes=count), functools.partial(speech_process, count)
+    return spec, functools.partial(speech_workers, count)
 
 
 def references_of(spec: EngineSpec, client: MinIOClient) -> References:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from darkchannel.composition import open_store, reach_store, store_keeper
 from darkchannel.config import Settings
-from darkchannel.engines import engine_spec, fetch_weights, remote_workers
+from darkchannel.engines import fetch_weights, remote_workers, speakers
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.production.mastering import MasteringTurns
 from darkchannel.production.pipeline import Production
-from darkchannel.production.pool import default_workers, speech_threads, speech_workers
+from darkchannel.production.pool import default_workers
 from darkchannel.production.runner import JobsParts
 from darkchannel.production.sharing import SharedPool
 from darkchannel.production.speaking import SpeechParts
@@ -41,15 +41,13 @@ def open_speech(
         SettingError: there is no such engine.
         StoreUnavailableError: the embedded store cannot be started.
     """
-    cores = default_workers()
-    count = workers or settings.workers or cores
+    count = workers or settings.workers or default_workers()
     opened = open_store(settings) if settings.store is None else reach_store(settings)
     with opened as config:
-        spec = engine_spec(engine, settings, threads=max(1, cores // count), store=config)
-        pool = speech_workers if spec.computes else speech_threads
+        spec, pool = speakers(engine, settings, count, store=config)
         yield SpeechParts(
             make_engine=spec,
-            pool=functools.partial(pool, count),
+            pool=pool,
             workers=count,
             client=MinIOClient(config, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS),
             fetch=functools.partial(fetch_weights, settings, engine),
@@ -77,9 +75,7 @@ def open_jobs_api(
     count = workers or settings.workers or _workers_elsewhere(settings, engine) or cores
     opened = open_store(settings) if settings.store is None else reach_store(settings)
     with opened as config:
-        spec = engine_spec(engine, settings, threads=max(1, cores // count), store=config)
-        make_pool = functools.partial(speech_workers if spec.computes else speech_threads, count)
-
+        spec, make_pool = speakers(engine, settings, count, store=config)
         mastering = MasteringTurns(cores)
 
         def production(client: MinIOClient) -> Production:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from pathlib import Path
 
+import psutil
 import pytest
 
-from darkchannel.production.pool import NICENESS, speech_workers
+from darkchannel.errors import SynthesisError
+from darkchannel.production.pool import NICENESS, speech_process, speech_workers
 
 
 def test_workers_let_short_work_go_first() -> None:
@@ -41,3 +47,120 @@ def test_a_pool_given_up_prints_no_trace(monkeypatch: pytest.MonkeyPatch) -> Non
     manager.join(10)
     assert not manager.is_alive()
     assert traces == []
+
+
+def meet(barrier_folder: str) -> tuple[int, int]:
+    """Wait until another call is under way in the same process."""
+    name = threading.get_ident()
+    Path(barrier_folder, str(name)).touch()
+    deadline = time.monotonic() + 20
+    while len(list(Path(barrier_folder).iterdir())) < 2:
+        assert time.monotonic() < deadline, "the other call never came"
+        time.sleep(0.01)
+    return os.getpid(), name
+
+
+def test_threads_of_one_process_speak_at_a_time(tmp_path: Path) -> None:
+    """Two calls meet in one other process, in two threads, and short work goes before them."""
+    with speech_process(2) as executor:
+        calls = [executor.submit(meet, str(tmp_path)) for _ in range(2)]
+        (process, one), (same, two) = (call.result(timeout=30) for call in calls)
+        theirs = executor.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
+    assert process == same != os.getpid()
+    assert one != two
+    assert theirs == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+    assert not psutil.pid_exists(process)
+
+
+def test_an_error_comes_back_as_it_was_raised() -> None:
+    """Its kind, what it says and where it was raised; and the worker speaks on."""
+    with speech_process(1) as executor:
+        with pytest.raises(SynthesisError, match="chunk 7") as raised:
+            executor.submit(fail).result(timeout=30)
+        assert raised.value.chunk == 7
+        assert "in fail" in "".join(raised.value.__notes__)
+        assert executor.submit(os.getpid).result(timeout=30) != os.getpid()
+
+
+def fail() -> None:
+    """A chunk that cannot be spoken."""
+    raise SynthesisError("chunk 7 came out silent", chunk=7)
+
+
+def fail_unsendably() -> None:
+    """An error that holds what no other process can be given."""
+
+    class LockedError(Exception):
+        lock = threading.Lock()
+
+    raise LockedError
+
+
+def end_early() -> None:
+    """As a file that was cut does: no sign that the parent has gone."""
+    raise EOFError
+
+
+def test_an_answer_that_cannot_travel_is_an_error() -> None:
+    """Nobody waits for ever for something that could not be sent."""
+    with speech_process(1) as executor:
+        with pytest.raises(TypeError, match="pickle"):
+            executor.submit(threading.Lock).result(timeout=30)
+        with pytest.raises(RuntimeError, match="LockedError"):
+            executor.submit(fail_unsendably).result(timeout=30)
+        with pytest.raises(EOFError):
+            executor.submit(end_early).result(timeout=30)
+        assert executor.submit(os.getpid).result(timeout=30) != os.getpid()
+
+
+def test_a_process_that_dies_says_so_and_nothing_hangs() -> None:
+    """What ran, what waited and what is asked afterwards all fail with the same kind of error."""
+    with speech_process(2) as executor:
+        process = executor.submit(os.getpid).result(timeout=30)
+        running = [executor.submit(time.sleep, 60) for _ in range(4)]
+        time.sleep(0.2)
+        os.kill(process, signal.SIGKILL)
+        for call in running:
+            with pytest.raises(BrokenExecutor):
+                call.result(timeout=30)
+        with pytest.raises(BrokenExecutor):
+            executor.submit(os.getpid).result(timeout=30)
+
+
+def test_a_pool_given_up_ends_its_process_at_once() -> None:
+    """On Ctrl-C nobody waits for the chunk that is being spoken."""
+    began = time.monotonic()
+    with contextlib.suppress(KeyboardInterrupt), speech_process(2) as executor:
+        process = executor.submit(os.getpid).result(timeout=30)
+        calls = [executor.submit(time.sleep, 60) for _ in range(6)]
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 20
+    assert all(call.done() for call in calls)
+    assert not psutil.pid_exists(process)
+
+
+PARENT = """
+import sys, time
+from darkchannel.production.pool import speech_process
+import os
+if __name__ == "__main__":
+    with speech_process(1) as executor:
+        print(executor.submit(os.getpid).result(), flush=True)
+        time.sleep(60)
+"""
+
+
+def test_a_process_ends_with_its_parent(tmp_path: Path) -> None:
+    """Also one that is killed: nobody is left behind to fill a core."""
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(worker)

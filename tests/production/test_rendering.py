@@ -19,7 +19,7 @@ from darkchannel.production.pool import speech_workers
 from darkchannel.production.worker import EngineFactory
 from darkchannel.speech.engine import Engine, Speech
 from darkchannel.speech.tone import ToneEngine
-from tests.production.conftest import request_for
+from tests.production.conftest import request_for, stored_plan
 
 Pool = Callable[[], AbstractContextManager[Executor]]
 
@@ -50,6 +50,30 @@ class Troubled:
         return TroubledEngine(self.word, self.trouble)
 
 
+class NotingEngine(ToneEngine):
+    """A tone engine that writes down what it is given to say."""
+
+    def __init__(self, order: Path) -> None:
+        super().__init__()
+        self._order = order
+
+    def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
+        for chunk in chunks:
+            with self._order.open("a", encoding="utf-8") as file:
+                file.write(chunk.spoken + "\n")
+            yield from super().synthesize([chunk])
+
+
+@dataclass(frozen=True)
+class Noting:
+    """Builds a :class:`NotingEngine`."""
+
+    order: Path
+
+    def __call__(self) -> Engine:
+        return NotingEngine(self.order)
+
+
 def refuse() -> None:
     raise SynthesisError("chunk 3 cannot be spoken", chunk=3)
 
@@ -65,8 +89,11 @@ def die_once(marker: Path) -> None:
 
 
 def text_with_trouble(unique: str, word: str) -> str:
+    """Eight chunks: four are longer than the troubled one, and so their turn comes before."""
     paragraphs = [f"Frase {number} de {unique}." for number in range(8)]
     paragraphs[4] += f" Aqui está {word}."
+    for number in range(4):
+        paragraphs[number] += " Ela é mais comprida do que as que vêm depois dela."
     return "\n\n".join(paragraphs)
 
 
@@ -87,6 +114,19 @@ def test_a_chunk_that_cannot_be_spoken_fails_the_job(
     }
     mended = make_production(Troubled("nothing", refuse)).render(request)
     assert mended.chunks_reused >= 4
+
+
+def test_the_longest_chunks_are_spoken_first(
+    make_production: Callable[[EngineFactory], Production], unique: str, tmp_path: Path
+) -> None:
+    """So workers end together; and chunks of one length follow each other."""
+    order = tmp_path / "order"
+    production = make_production(Noting(order))
+    job = production.render(request_for(text_with_trouble(unique, "nada"))).job_id
+    spoken = order.read_text(encoding="utf-8").splitlines()
+    tokens = {chunk.spoken: chunk.tokens for chunk in stored_plan(production, job).chunks}
+    assert len(spoken) == len(tokens) == 8
+    assert [tokens[said] for said in spoken] == sorted(tokens.values(), reverse=True)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The pool of speech workers: one single-threaded process for each core.
+"""Pools of speech workers: processes, the threads of one process, or threads of this one.
 
 Workers are expendable by design: a take counts only once it is whole in the store, so a worker
 may be killed at any moment, and is, on Ctrl-C.
@@ -6,14 +6,22 @@ may be killed at any moment, and is, on Ctrl-C.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection, wait
+from queue import SimpleQueue
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 NICENESS = 10
 """Of the workers.  Speaking fills every core for hours; what is left waiting for a core then is
@@ -31,7 +39,7 @@ def default_workers() -> int:
 
 @contextmanager
 def speech_workers(count: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of worker processes that ends with its parent, whatever ends the parent.
+    """A pool of single-threaded processes that ends with its parent, whatever ends the parent.
 
     Processes are spawned, not forked: engines, store clients and their threads do not survive
     a fork.
@@ -39,10 +47,7 @@ def speech_workers(count: int) -> Iterator[ProcessPoolExecutor]:
     Args:
         count: how many processes.
     """
-    # Workers hold the reading end and see its end when the writing end is closed: by us on
-    # Ctrl-C, by the kernel when we are killed.  The pool's own pipes cannot tell, since each
-    # worker holds both ends of those.
-    leash, hand = multiprocessing.Pipe(duplex=False)
+    leash, hand = _leash()
     executor = ProcessPoolExecutor(
         max_workers=count,
         mp_context=multiprocessing.get_context("spawn"),
@@ -66,6 +71,106 @@ def speech_workers(count: int) -> Iterator[ProcessPoolExecutor]:
 
 
 @contextmanager
+def speech_process(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of the threads of one other process, for engines that share what they load.
+
+    It ends with its parent as :func:`speech_workers` do, and when it dies, so do all its threads:
+    what they were at fails with BrokenExecutor, and what is asked of the pool afterwards.
+
+    Args:
+        count: how many threads.
+    """
+    context = multiprocessing.get_context("spawn")
+    leash, hand = _leash()
+    with ExitStack() as stack:
+        stack.callback(leash.close)
+        stack.callback(hand.close)
+        pipes = [context.Pipe() for _ in range(count)]
+        theirs = [pipe for _ours, pipe in pipes]
+        process = context.Process(target=_serve, args=(leash, theirs))
+        process.start()
+        stack.callback(process.join)
+        for ours, pipe in pipes:
+            stack.callback(ours.close)
+            pipe.close()  # so that the process's end of it is the only one, and its end is heard
+        executor = _Remote([ours for ours, _theirs in pipes])
+        try:
+            yield executor
+        except BaseException:
+            hand.close()  # as above
+            executor.shutdown(wait=True, cancel_futures=True)
+            raise
+        executor.shutdown(wait=True)
+
+
+class _Answer(NamedTuple):
+    """What became of a call."""
+
+    result: Any
+    error: BaseException | None = None
+    trace: str = ""
+
+
+class _Remote(ThreadPoolExecutor):
+    """Threads that have calls made at the other ends of their pipes."""
+
+    def __init__(self, pipes: Sequence[Connection]) -> None:
+        super().__init__(len(pipes), thread_name_prefix="speech")
+        self._free: SimpleQueue[Connection] = SimpleQueue()
+        for pipe in pipes:
+            self._free.put(pipe)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a call made; function and arguments travel, so they must be picklable."""
+        return super().submit(self._ask, (fn, args, kwargs))
+
+    def _ask(self, call: Any) -> Any:
+        pipe = self._free.get()
+        try:
+            pipe.send(call)
+            answer: _Answer = pipe.recv()
+        except (EOFError, OSError) as error:
+            raise BrokenExecutor("the speech process ended before it was done") from error
+        finally:
+            self._free.put(pipe)
+        if answer.error is not None:
+            answer.error.add_note(f"In the speech process:\n{answer.trace}")
+            raise answer.error
+        return answer.result
+
+
+def _serve(leash: Connection, pipes: Sequence[Connection]) -> None:
+    """Make calls, those of each pipe in a thread of its own, until the pipes are closed."""
+    _start_worker(leash)
+    threads = [threading.Thread(target=_answer, args=(pipe,), name="speech") for pipe in pipes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _answer(pipe: Connection) -> None:
+    while True:
+        try:
+            call = pipe.recv_bytes()
+        except EOFError:
+            return
+        pipe.send_bytes(_made(call))
+
+
+def _made(call: bytes) -> bytes:
+    """The answer to a call; whatever goes wrong is one."""
+    try:
+        fn, args, kwargs = pickle.loads(call)  # noqa: S301 - our parent's
+        return pickle.dumps(_Answer(fn(*args, **kwargs)))
+    except BaseException as error:  # noqa: BLE001 - raised again where the answer is read
+        trace = traceback.format_exc()
+        with contextlib.suppress(Exception):
+            return pickle.dumps(_Answer(None, error, trace))
+        return pickle.dumps(_Answer(None, RuntimeError(f"{type(error).__name__}: {error}"), trace))
+
+
+@contextmanager
 def speech_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     """A pool of threads, for engines that hardly compute.
 
@@ -77,6 +182,15 @@ def speech_threads(count: int) -> Iterator[ThreadPoolExecutor]:
         yield executor
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _leash() -> tuple[Connection, Connection]:
+    """A pipe whose reading end workers hold, and see the end of when the writing end is closed.
+
+    By us on Ctrl-C, by the kernel when we are killed.  A pool's own pipes cannot tell: each worker
+    of several holds both ends of those.
+    """
+    return multiprocessing.Pipe(duplex=False)
 
 
 def _start_worker(leash: Connection) -> None:

@@ -31,7 +31,7 @@ def render_takes(
     """Make the takes of chunks; finished ones stay in the store whatever happens to others.
 
     Args:
-        chunks: what to render, in reading order.
+        chunks: what to render, in the order in which it is begun.
         make_task: the task of a chunk; the flag says that an earlier worker may have made it.
         pool: where to run.
         on_take: told of each take as it is finished, in any order, in this thread.

@@ -201,7 +201,10 @@ class JobRun:
             )
 
         self.on_progress(self.progress)
-        render_takes(chunks, task, self.parts.pool, on_take=self._took, check=self.check)
+        # The longest first: then the last are short, and workers finish together; and chunks that
+        # are as long as each other follow each other, which engines can make use of.
+        ordered = sorted(chunks, key=lambda chunk: chunk.tokens / chunk.speed, reverse=True)
+        render_takes(ordered, task, self.parts.pool, on_take=self._took, check=self.check)
 
     def _took(self, take: Take) -> None:
         self.takes[take.index] = take

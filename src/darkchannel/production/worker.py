@@ -25,7 +25,7 @@ from darkchannel.storage import MinIOClient
 from darkchannel.storage.keys import chunk_key, take_cache_key
 from darkchannel.storage.objects import ObjectInfo
 
-_LENGTHS = 64
+_LENGTHS = 256
 
 
 class EngineFactory(Protocol):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
 
 from darkchannel.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, Core, Model
+    from openvino import CompiledModel, Core, InferRequest, Model
+
+Array = npt.NDArray[Any]
 
 
 def core() -> Core:
@@ -26,7 +32,9 @@ def core() -> Core:
     return openvino.Core()
 
 
-def compiled(core: Core, model: Model, *, threads: int, precision: str) -> CompiledModel:
+def compiled(
+    core: Core, model: Model, *, threads: int, precision: str, lanes: int = 1
+) -> CompiledModel:
     """A graph made ready for a worker.
 
     Args:
@@ -34,19 +42,52 @@ def compiled(core: Core, model: Model, *, threads: int, precision: str) -> Compi
         model: the graph.
         threads: of one inference.
         precision: ``bf16`` or ``f32``.
+        lanes: inferences at a time; they share the weights, and have signals of their own.
 
     Raises:
         RuntimeError: it cannot be compiled.
     """
     options: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads * lanes,
+        "NUM_STREAMS": lanes,
         "PERFORMANCE_HINT": "LATENCY",
-        # Pinned, the workers of several processes all land on the same core.
+        # Pinned, all workers land on the same core.
         "ENABLE_CPU_PINNING": False,
     }
     if model.is_dynamic():
         # It would keep what it makes for each size it meets, 1.5 MB a size; and be no faster.
         options["CPU_RUNTIME_CACHE_CAPACITY"] = 0
     return core.compile_model(model, "CPU", options)
+
+
+class Requests:
+    """A compiled graph, computed by as many threads at a time as it has lanes."""
+
+    def __init__(self, graph: CompiledModel, *, lanes: int) -> None:
+        """Take a graph that was compiled for so many lanes."""
+        self._graph = graph
+        self._idle: SimpleQueue[InferRequest] = SimpleQueue()
+        for _ in range(lanes):
+            self._idle.put(graph.create_infer_request())
+
+    def infer(self, inputs: Mapping[str, Array]) -> Array:
+        """The graph's only result; waits while all lanes are taken.
+
+        Raises:
+            RuntimeError: these inputs cannot be computed.
+        """
+        request = self._idle.get()
+        try:
+            result: Array = request.infer(inputs)[0]
+        finally:
+            self._idle.put(request)
+        return result
+
+    def release(self) -> None:
+        """Give back the memory of signals, which the next inference takes again.
+
+        Raises:
+            RuntimeError: something is being computed.
+        """
+        self._graph.release_memory()

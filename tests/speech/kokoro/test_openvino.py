@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ from benchmarks.kokoro_material import load_bfloat16
 
 from darkchannel.engines import fetch_weights
 from darkchannel.errors import EngineUnavailableError
-from darkchannel.speech.kokoro import buckets, preparation
+from darkchannel.speech.kokoro import buckets, openvino_runtime, preparation
 from darkchannel.speech.kokoro.float32 import Float32Runtime
 from darkchannel.speech.kokoro.openvino_buckets import Bucket, Buckets
 from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
@@ -79,7 +80,7 @@ def own_memory() -> int:
 
 def bucket(size: int) -> Bucket:
     """One that is compiled for nothing else."""
-    return held(made("openvino"))._future(size).result()
+    return held(made("openvino"))._made(size)
 
 
 @pytest.mark.slow
@@ -102,8 +103,11 @@ def test_graphs_that_cannot_be_compiled_are_named_each_time(tmp_path: Path) -> N
     """The error says where and what to do, and the next chunk tries again."""
     buckets_of_nothing = Buckets(tmp_path, precision="f32", threads=1)
     for _ in range(2):
-        with pytest.raises(EngineUnavailableError, match=str(tmp_path)) as refused:
-            buckets_of_nothing.take(10)
+        with (
+            pytest.raises(EngineUnavailableError, match=str(tmp_path)) as refused,
+            buckets_of_nothing.using(10),
+        ):
+            pass
         assert "DARKCHANNEL_KOKORO_RUNTIME=float32" in refused.value.remedy
         assert not buckets_of_nothing._held
 
@@ -132,6 +136,41 @@ def test_padding_is_not_heard_at_any_length() -> None:
         assert ours.bounds == theirs.bounds, count
         assert difference(ours.samples, theirs.samples) < EQUAL_DB, count
     assert len(held(runtime)._held) <= buckets.MOST
+
+
+@pytest.mark.slow
+def test_lanes_compute_at_a_time_and_share_what_is_compiled() -> None:
+    """Two threads speak different chunks of a book, and get what one alone gets."""
+    prepared("openvino")
+    folder = preparation.folder(settings().data_dir, "openvino")
+    lanes = openvino_runtime.shared(folder, threads=1, precision="f32", lanes=2)
+    assert openvino_runtime.shared(folder, threads=1, precision="f32", lanes=2) is lanes
+    lanes.prepare([30, 20, 12, 12])
+    sentence = encode(SAID + ". ")
+
+    def speak(count: int) -> Array:
+        return lanes.run(sentence[:count], style("pf_dora", count), 1.0).samples
+
+    with ThreadPoolExecutor(2) as threads:
+        spoken = list(threads.map(speak, [30, 20, 12, 12]))
+    for count, samples in zip([30, 20, 12, 12], spoken, strict=True):
+        alone = made("float32").run(sentence[:count], style("pf_dora", count), 1.0).samples
+        assert difference(samples, alone) < EQUAL_DB, count
+    assert np.array_equal(spoken[2], spoken[3])
+    assert not any(each.result().users for each in held(lanes)._held.values())
+
+
+@pytest.mark.slow
+def test_the_first_chunk_tells_how_fast_a_voice_is() -> None:
+    """Sizes are planned from how long its tokens last, at any speed of speech."""
+    runtime = OpenvinoRuntime(prepared("openvino"), threads=2, precision="f32")
+    planned: list[list[int]] = []
+    held(runtime).plan = lambda lengths: planned.append(list(lengths))  # type: ignore[method-assign]
+    held(runtime).expect = lambda frames: None  # type: ignore[method-assign]
+    for _ in range(2):
+        runtime.prepare([192, 92])
+        runtime.expect(192, 400)
+    assert planned == [[416, 216]]  # two frames a token, eight tokens of silence, and a margin
 
 
 @pytest.mark.slow
@@ -166,12 +205,14 @@ def held():
 buckets = Buckets(Path(sys.argv[1]), precision="f32", threads=2)
 buckets.plan([100, 10])
 for frames in (100, 10):
-    buckets.take(frames)
+    with buckets.using(frames):
+        pass
 before = held()
 for frames in (100, 10):
     source = np.zeros((120 * frames + 1, 22), np.float32)
     decoded = np.zeros((1, 512, 1, 2 * frames), np.float32)
-    buckets.take(frames).generate(decoded, source, np.zeros(128, np.float32))
+    with buckets.using(frames) as bucket:
+        bucket.generate(decoded, source, np.zeros(128, np.float32))
     print((held() - before) / 1e6)
 """
 

@@ -22,8 +22,8 @@ from darkchannel.speech import openvino_session
 from darkchannel.speech.kokoro import buckets, openvino_graph
 from darkchannel.speech.kokoro.graph import FloatGraph
 from darkchannel.speech.kokoro.openvino_buckets import Bucket, shapes
-from darkchannel.speech.kokoro.openvino_runtime import FRAMES_A_TOKEN
 from darkchannel.speech.kokoro.weights import KOKORO, WEIGHTS
+from darkchannel.speech.openvino_session import Requests
 from tests.speech.kokoro.test_openvino import difference
 from tests.speech.real_kokoro import settings
 
@@ -31,10 +31,12 @@ if find_spec("openvino") is None:
     pytest.skip("there is no OpenVINO for this platform", allow_module_level=True)
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, Model, Node
+    from openvino import Model, Node
 
 Array = npt.NDArray[Any]
 
+FRAMES_A_TOKEN = 2.1
+"""At a usual pace."""
 MOST_FRAMES = round(510 * FRAMES_A_TOKEN)
 PLANNED = (128, 416, buckets.rounded(MOST_FRAMES))
 """Sizes as a book's are, so that chunks fill from a twelfth to all of a bucket."""
@@ -102,8 +104,9 @@ def model(builder: type[SmallBuilder]) -> Model:
     return builder(SmallGraph(KOKORO.folder(settings().data_dir) / WEIGHTS)).generator()
 
 
-def compiled(model: Model) -> CompiledModel:
-    return openvino_session.compiled(openvino_session.core(), model, threads=2, precision="f32")
+def compiled(model: Model) -> Requests:
+    core = openvino_session.core()
+    return Requests(openvino_session.compiled(core, model, threads=2, precision="f32"), lanes=1)
 
 
 @cache
@@ -115,7 +118,7 @@ def bucket(size: int) -> Bucket:
 
 
 @cache
-def unpadded() -> CompiledModel:
+def unpadded() -> Requests:
     """The small network for whatever size it is given."""
     return compiled(model(UnpaddedBuilder))
 
@@ -134,7 +137,7 @@ def spectrum(place: Bucket, frames: int) -> Array:
 
 def require_unheard(frames: int) -> None:
     """Padding changes nothing that can be heard in a chunk of so many frames."""
-    size = buckets.fitting((), frames, PLANNED)
+    size = buckets.smallest(PLANNED, frames) or buckets.rounded(frames)
     wanted = spectrum(Bucket(frames, unpadded()), frames)
     found = spectrum(bucket(size), frames)
     assert found.shape == wanted.shape == (120 * frames + 1, 22)

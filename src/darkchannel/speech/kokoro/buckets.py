@@ -2,23 +2,27 @@
 
 A compiled graph (a *bucket*) takes chunks of fewer frames than its size, and computes as if they
 had all of them: a large bucket wastes time on short chunks, and each further bucket takes time to
-compile.  One that is compiled once for a whole book pays off quickly; for a page, one is enough.
+compile.  For a page one is enough; for a chapter whose chunks come in order of length, longest
+first, each of several is compiled once, used, and let go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Collection
 from typing import NamedTuple
 
 STEP = 32
 """Frames by which sizes differ; a frame is 1/40 s."""
 
-COMPILE_FRAMES = 600
-"""Frames whose computation takes as long as compiling a bucket (1.5 s, at 0.1 s a second)."""
+COMPILE_FRAMES = {"bf16": 1500, "f32": 220}
+"""Frames whose computation takes as long as compiling a bucket, by precision: 2.2 s, where a frame
+takes 1.5 ms (0.06 s a second of audio) or 10 ms."""
 
-MOST = 3
-"""Buckets kept at a time: each holds its signals, 0.2 GB at 12 s of audio."""
+MOST = 2
+"""Buckets kept at a time: 0.25 GB each for two lanes, and signals of 0.15 GB a lane at 7 s.
+Two are enough for chunks that come in order of length: the one before serves while the next is
+being compiled."""
 
 MOST_PADDING = 12
 """A bucket is at most so many times as large as a chunk in it.  What padding changes is then 50 dB
@@ -37,57 +41,95 @@ def rounded(frames: int) -> int:
     return (frames // STEP + 1) * STEP
 
 
-@lru_cache(maxsize=16)
-def sizes(lengths: tuple[int, ...]) -> tuple[int, ...]:
+def sizes(lengths: tuple[int, ...], compile_frames: int) -> tuple[int, ...]:
     """The sizes that take the least time for chunks of these lengths, compiling included.
 
     A good bucket is as large as some chunk, so the chunks in order of length are cut into runs:
-    with one bucket more each time, the cheapest cover of the shorter ones is extended.
+    the cheapest cover of those up to a length adds a bucket to the cheapest of some shorter ones.
 
     Args:
         lengths: of the chunks, in frames.
+        compile_frames: frames that are computed as fast as a bucket is compiled.
 
     Returns:
-        Rising, at most :data:`MOST`; empty where there are no chunks.
+        Rising; empty where there are no chunks.
     """
-    steps = sorted({rounded(length) for length in lengths})
-    if not steps:
-        return ()
-    counts = [sum(rounded(length) == step for length in lengths) for step in steps]
-    # The cheapest covers of the chunks up to each step, by so many buckets at most.
-    covers = [_Cover(0, ())]
-    for end, step in enumerate(steps, start=1):
-        covers.append(_Cover(COMPILE_FRAMES + step * sum(counts[:end]), (step,)))
-    for _ in range(MOST - 1):
-        covers = covers[:1] + [
+    counts = Counter(map(rounded, lengths))
+    steps = sorted(counts)
+    covers = [_Cover(0, ())]  # of the chunks of the first so many steps
+    for end, step in enumerate(steps):
+        covers.append(
             min(
                 _Cover(
-                    before.cost + COMPILE_FRAMES + steps[end - 1] * sum(counts[begin:end]),
-                    (*before.sizes, steps[end - 1]),
+                    before.cost
+                    + compile_frames
+                    + step * sum(counts[s] for s in steps[begin : end + 1]),
+                    (*before.sizes, step),
                 )
-                for begin, before in enumerate(covers[:end])
+                for begin, before in enumerate(covers)
             )
-            for end in range(1, len(covers))
-        ]
+        )
     return covers[-1].sizes
 
 
-def fitting(held: Sequence[int], frames: int, planned: Sequence[int]) -> int:
-    """The size of bucket for a chunk: one that is held, one that is planned, or its own.
+class Sizes:
+    """Decides which size a chunk is to take, as chunks come; used by one thread at a time.
 
-    Args:
-        held: sizes that are compiled.
-        frames: of the chunk.
-        planned: sizes that were chosen for what is to come.
-
-    Returns:
-        A size of more than so many frames.
+    A size that is planned is compiled once without more ado.  Any other, and one that was let go
+    meanwhile, has to have cost as much by not being there as compiling it takes: whatever comes,
+    no more is spent on compiling than twice what was needed.
     """
-    own = rounded(frames)
-    fit = range(frames + 1, max(own, MOST_PADDING * frames) + 1)
-    foreseen = min((size for size in planned if size in fit), default=own)
-    ready = min((size for size in held if size in fit), default=None)
-    # A chunk now and then is not worth compiling for, as long as it wastes less than that takes.
-    if ready is not None and (ready <= foreseen or ready - own < COMPILE_FRAMES):
-        return ready
-    return foreseen
+
+    def __init__(self, compile_frames: int) -> None:
+        """Nothing is planned.
+
+        Args:
+            compile_frames: frames that are computed as fast as a bucket is compiled.
+        """
+        self._compile_frames = compile_frames
+        self._planned: tuple[int, ...] = ()
+        self._tried: set[int] = set()
+        self._wasted: Counter[int] = Counter()
+
+    def plan(self, lengths: tuple[int, ...]) -> None:
+        """Hear the lengths of the chunks to come, in frames."""
+        self._planned = sizes(tuple(sorted(lengths)), self._compile_frames)
+
+    def fitting(self, held: Collection[int], frames: int) -> int:
+        """The size of bucket for a chunk: one that is held, one that is planned, or its own.
+
+        Args:
+            held: sizes that are compiled.
+            frames: of the chunk.
+
+        Returns:
+            A size of more than so many frames.
+        """
+        foreseen = self._foreseen(frames)
+        ready = smallest(held, frames)
+        if ready is None or (foreseen in self._planned and foreseen not in self._tried):
+            return foreseen
+        if ready <= foreseen or self._wasted[foreseen] + ready - foreseen < self._compile_frames:
+            return ready
+        return foreseen
+
+    def compiled(self, size: int) -> None:
+        """Count that a size is being compiled."""
+        self._tried.add(size)
+        del self._wasted[size]
+
+    def used(self, size: int, frames: int) -> None:
+        """Count that a chunk took a bucket of some size."""
+        foreseen = self._foreseen(frames)
+        if foreseen < size:
+            self._wasted[foreseen] += size - foreseen
+
+    def _foreseen(self, frames: int) -> int:
+        planned = smallest(self._planned, frames)
+        return rounded(frames) if planned is None else planned
+
+
+def smallest(some: Collection[int], frames: int) -> int | None:
+    """The smallest of some sizes that a chunk of so many frames fits in without much padding."""
+    most = max(rounded(frames), MOST_PADDING * frames)
+    return min((size for size in some if frames < size <= most), default=None)

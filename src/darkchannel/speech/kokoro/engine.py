@@ -67,6 +67,7 @@ class KokoroEngine:
         *,
         runtime: str | None = None,
         threads: int = 1,
+        lanes: int = 1,
         offline: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -77,6 +78,8 @@ class KokoroEngine:
             runtime: one of :data:`.runtime.RUNTIMES`; None leaves it to the machine.
             threads: of one inference.  Several engines of one thread, each in a process of its
                 own, do more than one engine of several.
+            lanes: engines of this process that speak at a time, and share what is loaded where
+                the runtime can be shared.
             offline: never fetch; say what is missing.
             on_progress: hears how far fetching is; not pickled.
 
@@ -86,6 +89,7 @@ class KokoroEngine:
         self._runtime_name = choose(runtime).runtime
         self._data_dir = data_dir
         self._threads = threads
+        self._lanes = lanes
         self._offline = offline
         self._on_progress = on_progress
         self._catalogue = VoiceCatalogue(VOICES, defaults=DEFAULT_VOICES, aliases=ALIASES)
@@ -95,7 +99,8 @@ class KokoroEngine:
         self._styles: dict[str, Style] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (self._data_dir, self._runtime_name, self._threads, self._offline))
+        given = (self._data_dir, self._runtime_name, self._threads, self._lanes, self._offline)
+        return (_rebuild, given)
 
     @property
     def fingerprint(self) -> str:
@@ -201,11 +206,10 @@ class KokoroEngine:
             folder / WEIGHTS, KOKORO.files[0].sha256, self._data_dir, self._runtime_name
         )
         if self._runtime_name == "openvino":
-            from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
+            from darkchannel.speech.kokoro.openvino_runtime import shared
 
-            return OpenvinoRuntime(
-                prepared, threads=self._threads, precision=precision(cpu_flags(), os.environ)
-            )
+            bits = precision(cpu_flags(), os.environ)
+            return shared(prepared, threads=self._threads, precision=bits, lanes=self._lanes)
         from darkchannel.speech.kokoro.float32 import Float32Runtime
 
         return Float32Runtime(prepared, threads=self._threads)
@@ -217,8 +221,8 @@ class KokoroEngine:
         return self._styles[voice]
 
 
-def _rebuild(data_dir: Path, runtime: str, threads: int, offline: bool) -> KokoroEngine:
-    return KokoroEngine(data_dir, runtime=runtime, threads=threads, offline=offline)
+def _rebuild(data_dir: Path, runtime: str, threads: int, lanes: int, offline: bool) -> KokoroEngine:
+    return KokoroEngine(data_dir, runtime=runtime, threads=threads, lanes=lanes, offline=offline)
 
 
 def _shifted(bounds: Sequence[float], edges: Edges) -> list[float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +15,12 @@ import numpy.typing as npt
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.speech import openvino_session
 from darkchannel.speech.kokoro import buckets
+from darkchannel.speech.kokoro.buckets import Sizes, smallest
 from darkchannel.speech.kokoro.openvino_graph import COLUMNS, HALO
+from darkchannel.speech.openvino_session import Requests
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, InferRequest, Model
+    from openvino import Model
 
 Array = npt.NDArray[np.float32]
 
@@ -24,17 +28,18 @@ Array = npt.NDArray[np.float32]
 class Buckets:
     """Features of frames to a spectrum, whatever number of frames; see :mod:`.openvino_graph`.
 
-    Used by one thread at a time.  Sizes are compiled when they are needed, in a thread beside
-    what goes on meanwhile if :meth:`expect` was told of them.
+    Used by as many threads at a time as there are lanes.  Sizes are compiled when they are needed,
+    in a thread beside what goes on meanwhile if :meth:`expect` was told of them.
     """
 
-    def __init__(self, folder: Path, *, precision: str, threads: int) -> None:
+    def __init__(self, folder: Path, *, precision: str, threads: int, lanes: int = 1) -> None:
         """Read the graphs; nothing is compiled yet.
 
         Args:
             folder: with ``decoder.xml`` and ``generator.xml``.
             precision: ``bf16`` or ``f32``.
             threads: of one inference.
+            lanes: chunks at a time.
 
         Raises:
             EngineUnavailableError: OpenVINO is missing, or cannot read the graphs.
@@ -42,21 +47,25 @@ class Buckets:
         self._core = openvino_session.core()
         self._folder = folder
         self._threads = threads
+        self._lanes = lanes
         self._precision = precision
-        self._planned: tuple[int, ...] = ()
-        self._decoder: Future[InferRequest] | None = None
+        self._sizes = Sizes(buckets.COMPILE_FRAMES[precision])
+        self._decoder: Future[Requests] | None = None
         self._held: dict[int, Future[Bucket]] = {}
         self._last: Bucket | None = None
-        self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
+        self._lock = threading.Lock()
+        self._compiler = ThreadPoolExecutor(lanes, thread_name_prefix="compile")
 
     def plan(self, lengths: Sequence[int]) -> None:
         """Hear the lengths of the chunks to come, in frames."""
-        self._planned = buckets.sizes(tuple(sorted(lengths)))
+        with self._lock:
+            self._sizes.plan(tuple(lengths))
 
     def expect(self, frames: int) -> None:
-        """Begin to compile what a chunk of about so many frames will need, and return."""
-        self._future(buckets.fitting(tuple(self._held), frames, self._planned))
-        self._decoding()
+        """Begin to compile what a chunk of so many frames will need, and return."""
+        with self._lock:
+            self._bucket(self._sizes.fitting(self._held, frames))
+            self._decoding()
 
     def decode(self, letters: Array, pitch: Array, loudness: Array, style: Array) -> Array:
         """Frames for the generator.
@@ -79,67 +88,97 @@ class Buckets:
             "loudness": np.ascontiguousarray(loudness[:, None, None]),
             "style": np.ascontiguousarray(style[None]),
         }
+        with self._lock:
+            decoder = self._decoding()
         try:
-            decoded: Array = self._decoding().result().infer(inputs)[0]
+            return decoder.result().infer(inputs)
         except EngineUnavailableError:
-            self._decoder = None  # the next chunk tries again, rather than hear of this one
+            with self._lock:
+                if self._decoder is decoder:
+                    self._decoder = None  # the next chunk tries again, rather than hear of this one
             raise
-        return decoded
 
-    def take(self, frames: int) -> Bucket:
+    @contextmanager
+    def using(self, frames: int) -> Iterator[Bucket]:
         """A bucket for a chunk of so many frames, compiled now if it has to be.
 
-        The one taken before, if it is another, gives its signals' memory back: that of a large
-        one is 0.3 GB, and asking for it again takes a hundredth of a chunk's time.
+        Those that nobody uses give their signals' memory back, but for the last one taken: that
+        of a large one is 0.3 GB, and asking for it again takes a hundredth of a chunk's time.
 
         Raises:
             EngineUnavailableError: OpenVINO cannot compile it.
         """
-        size = buckets.fitting(tuple(self._held), frames, self._planned)
+        with self._lock:
+            size, future = self._ready(frames)
+            self._sizes.used(size, frames)
         try:
-            bucket = self._future(size).result()
+            bucket = future.result()
         except EngineUnavailableError:
-            self._held.pop(size)  # as above
+            with self._lock:
+                if self._held.get(size) is future:
+                    del self._held[size]  # as above
             raise
-        if self._last is not None and self._last is not bucket:
-            self._last.release()
-        self._last = bucket
-        return bucket
+        with self._lock:
+            before, self._last = self._last, bucket
+            bucket.users += 1
+            self._let_go(before)
+        try:
+            yield bucket
+        finally:
+            with self._lock:
+                bucket.users -= 1
+                self._let_go(bucket)
 
-    def _decoding(self) -> Future[InferRequest]:
+    def _let_go(self, bucket: Bucket | None) -> None:
+        if bucket is not None and bucket is not self._last and not bucket.users:
+            bucket.release()
+
+    def _ready(self, frames: int) -> tuple[int, Future[Bucket]]:
+        """A bucket for a chunk; not one that is still being compiled, if there is another."""
+        size = self._sizes.fitting(self._held, frames)
+        future = self._bucket(size)
+        if not future.done():
+            done = [each for each, held in self._held.items() if held.done()]
+            other = smallest(done, frames)
+            if other is not None:
+                return other, self._held[other]
+        return size, future
+
+    def _decoding(self) -> Future[Requests]:
         """The decoder, compiled or being compiled."""
         if self._decoder is None:
-            self._decoder = self._compiler.submit(
-                lambda: self._compiled("decoder").create_infer_request()
-            )
+            self._decoder = self._compiler.submit(self._compiled, "decoder")
         return self._decoder
 
-    def _future(self, size: int) -> Future[Bucket]:
+    def _bucket(self, size: int) -> Future[Bucket]:
         """A bucket, compiled or being compiled; the one not used for longest makes room."""
         held = self._held.pop(size, None)
         if held is None:
             while len(self._held) >= buckets.MOST:
                 self._held.pop(next(iter(self._held)))
-            held = self._compiler.submit(self._bucket, size)
+            self._sizes.compiled(size)
+            held = self._compiler.submit(self._made, size)
         self._held[size] = held
         return held
 
-    def _bucket(self, size: int) -> Bucket:
+    def _made(self, size: int) -> Bucket:
         return Bucket(size, self._compiled("generator", shapes(size)))
 
-    def _compiled(self, name: str, shapes: dict[str, list[int]] | None = None) -> CompiledModel:
+    def _compiled(self, name: str, shapes: dict[str, list[int]] | None = None) -> Requests:
         try:
-            return openvino_session.compiled(
+            graph = openvino_session.compiled(
                 self._core,
                 self.read(name, shapes),
                 threads=self._threads,
                 precision=self._precision,
+                lanes=self._lanes,
             )
         except RuntimeError as error:
             raise EngineUnavailableError(
                 f"OpenVINO cannot compile the Kokoro voice of {self._folder}: {error}",
                 remedy="set DARKCHANNEL_KOKORO_RUNTIME=float32",
             ) from error
+        return Requests(graph, lanes=self._lanes)
 
     def read(self, name: str, shapes: dict[str, list[int]] | None = None) -> Model:
         """A graph that is not compiled yet.
@@ -155,16 +194,20 @@ class Buckets:
 
 
 class Bucket:
-    """The generator, compiled for chunks of fewer frames than a size."""
+    """The generator, compiled for chunks of fewer frames than a size.
 
-    def __init__(self, size: int, generator: CompiledModel) -> None:
+    Attributes:
+        users: chunks that are being computed in it.
+    """
+
+    def __init__(self, size: int, generator: Requests) -> None:
         self._size = size
-        self._compiled = generator
-        self._generator = generator.create_infer_request()
+        self._generator = generator
+        self.users = 0
 
     def release(self) -> None:
-        """Give back the memory of the signals of the last chunk; the next takes it again."""
-        self._compiled.release_memory()
+        """Give back the memory of the signals of the last chunks; the next takes it again."""
+        self._generator.release()
 
     def generate(self, frames: Array, source: Array, style: Array) -> Array:
         """The spectrum of a chunk.
@@ -183,7 +226,7 @@ class Bucket:
             "style": np.ascontiguousarray(style[None]),
         }
         told = ends(frames.shape[3] // 2, self._size)
-        spectrum = self._generator.infer(inputs | told)[0]
+        spectrum = self._generator.infer(inputs | told)
         return np.ascontiguousarray(spectrum[0, :, 0, : len(source)].T)
 
 

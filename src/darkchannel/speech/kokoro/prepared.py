@@ -52,6 +52,14 @@ class PreparedRuntime(ABC):
         )
         self._constants = parts.constants(prepared)
 
+    def expect(self, tokens: float, frames: int) -> None:  # noqa: B027 - nothing by default
+        """Hear how long the chunk at hand is, as soon as that is known.
+
+        Args:
+            tokens: without padding; at half the speed a token counts twice.
+            frames: that they last, silence at both ends included.
+        """
+
     @abstractmethod
     def spectrum(
         self, letters: Array, pitch: Array, loudness: Array, source: Array, style: Array
@@ -86,6 +94,7 @@ class PreparedRuntime(ABC):
             },
         )
         frames = durations.reshape(-1).astype(np.int64)
+        self.expect(len(tokens) / speed, int(frames.sum()))
         # Each token's features as often as it has frames: [1, T, 640] and [1, 512, T].
         token_of_frame = np.repeat(np.arange(len(frames)), frames)
         spread = np.ascontiguousarray(features[0].T[None, :, token_of_frame])
