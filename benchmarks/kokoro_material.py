@@ -79,13 +79,14 @@ def published(data_dir: Path) -> Path:
     return KOKORO.folder(data_dir) / WEIGHTS
 
 
-def load(name: str, data_dir: Path) -> Runtime:
-    """A runtime of one thread."""
+def load(name: str, data_dir: Path, *, lanes: int = 1) -> Runtime:
+    """A runtime of one thread; that of OpenVINO of one for each lane."""
     if name == "onnxruntime":
         return OnnxRuntime(published(data_dir), threads=1)
     if name == "openvino":
         bits = precision(cpu_flags(), os.environ)
-        return OpenvinoRuntime(preparation.folder(data_dir, name), threads=1, precision=bits)
+        prepared = preparation.folder(data_dir, name)
+        return OpenvinoRuntime(prepared, threads=1, precision=bits, lanes=lanes)
     return load_float32(data_dir)
 
 

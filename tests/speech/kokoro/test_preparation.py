@@ -51,7 +51,8 @@ def prepared(tmp_path: Path, runtime: str) -> Path:
     place = preparation.folder(tmp_path, runtime)
     place.mkdir(parents=True)
     for file in preparation.folder(settings().data_dir, runtime).iterdir():
-        os.link(file, place / file.name)
+        if file.is_file():  # not the folder of what is compiled from them
+            os.link(file, place / file.name)
     assert preparation.is_prepared(tmp_path, DIGEST, runtime)
     return tmp_path
 

@@ -15,9 +15,10 @@ from typing import NamedTuple
 STEP = 32
 """Frames by which sizes differ; a frame is 1/40 s."""
 
-COMPILE_FRAMES = {"bf16": 1500, "f32": 220}
-"""Frames whose computation takes as long as compiling a bucket, by precision: 2.2 s, where a frame
-takes 1.5 ms (0.06 s a second of audio) or 10 ms."""
+COMPILE_FRAMES = {"bf16": 600, "f32": 90}
+"""Frames whose computation takes as long as getting a bucket, by precision: 0.9 s where it has been
+compiled before on this machine, and 1.5 ms a frame (0.06 s a second of audio) or 10 ms.  The first
+time it takes 2.5 s, once for all books to come."""
 
 MOST = 2
 """Buckets kept at a time: 0.25 GB each for two lanes, and signals of 0.15 GB a lane at 7 s.

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.speech import openvino_session
-from darkchannel.speech.kokoro import buckets
+from darkchannel.speech.kokoro import buckets, openvino_kept
 from darkchannel.speech.kokoro.buckets import Sizes, smallest
 from darkchannel.speech.kokoro.openvino_graph import COLUMNS, HALO
+from darkchannel.speech.kokoro.openvino_kept import Graph
 from darkchannel.speech.openvino_session import Requests
 
 if TYPE_CHECKING:
@@ -32,7 +33,15 @@ class Buckets:
     in a thread beside what goes on meanwhile if :meth:`expect` was told of them.
     """
 
-    def __init__(self, folder: Path, *, precision: str, threads: int, lanes: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        precision: str,
+        threads: int,
+        lanes: int = 1,
+        keep: Path | None = None,
+    ) -> None:
         """Read the graphs; nothing is compiled yet.
 
         Args:
@@ -40,6 +49,7 @@ class Buckets:
             precision: ``bf16`` or ``f32``.
             threads: of one inference.
             lanes: chunks at a time.
+            keep: where compiled generators are kept for other processes; None keeps none.
 
         Raises:
             EngineUnavailableError: OpenVINO is missing, or cannot read the graphs.
@@ -49,6 +59,7 @@ class Buckets:
         self._threads = threads
         self._lanes = lanes
         self._precision = precision
+        self._keep = keep
         self._sizes = Sizes(buckets.COMPILE_FRAMES[precision])
         self._decoder: Future[Requests] | None = None
         self._held: dict[int, Future[Bucket]] = {}
@@ -162,23 +173,26 @@ class Buckets:
         return held
 
     def _made(self, size: int) -> Bucket:
-        return Bucket(size, self._compiled("generator", shapes(size)))
+        return Bucket(size, self._compiled("generator", size))
 
-    def _compiled(self, name: str, shapes: dict[str, list[int]] | None = None) -> Requests:
+    def _compiled(self, name: str, size: int | None = None) -> Requests:
+        chosen = {"threads": self._threads, "lanes": self._lanes}
         try:
-            graph = openvino_session.compiled(
-                self._core,
-                self.read(name, shapes),
-                threads=self._threads,
-                precision=self._precision,
-                lanes=self._lanes,
-            )
+            model = self.read(name, None if size is None else shapes(size))
+            if size is None or self._keep is None:
+                made = openvino_session.compiled(
+                    self._core, model, precision=self._precision, **chosen
+                )
+            else:
+                graph = Graph(model, self._folder / f"{name}.bin", f"{name}-{size}")
+                options = openvino_session.options(precision=self._precision, **chosen)
+                made = openvino_kept.compiled(self._core, graph, options, self._keep)
         except RuntimeError as error:
             raise EngineUnavailableError(
                 f"OpenVINO cannot compile the Kokoro voice of {self._folder}: {error}",
                 remedy="set DARKCHANNEL_KOKORO_RUNTIME=float32",
             ) from error
-        return Requests(graph, lanes=self._lanes)
+        return Requests(made, lanes=self._lanes)
 
     def read(self, name: str, shapes: dict[str, list[int]] | None = None) -> Model:
         """A graph that is not compiled yet.

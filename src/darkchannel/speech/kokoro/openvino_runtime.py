@@ -42,7 +42,13 @@ class OpenvinoRuntime(PreparedRuntime):
             lanes: chunks at a time.
         """
         super().__init__(prepared, threads=threads)
-        self._buckets = Buckets(prepared, precision=precision, threads=threads, lanes=lanes)
+        self._buckets = Buckets(
+            prepared,
+            precision=precision,
+            threads=threads,
+            lanes=lanes,
+            keep=prepared / "compiled",
+        )
         self._told: tuple[int, ...] = ()
         self._is_new = False
 
