@@ -142,14 +142,16 @@ class _Remote(ThreadPoolExecutor):
 def _serve(leash: Connection, pipes: Sequence[Connection]) -> None:
     """Make calls, those of each pipe in a thread of its own, until the pipes are closed."""
     _start_worker(leash)
-    threads = [threading.Thread(target=_answer, args=(pipe,), name="speech") for pipe in pipes]
+    threads = [
+        threading.Thread(target=_answer_calls, args=(pipe,), name="speech") for pipe in pipes
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def _answer(pipe: Connection) -> None:
+def _answer_calls(pipe: Connection) -> None:
     while True:
         try:
             call = pipe.recv_bytes()
