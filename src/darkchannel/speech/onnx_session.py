@@ -20,7 +20,7 @@ def session(file: Path, *, threads: int, shared: bool = False) -> Any:
         threads: of one inference.
         shared: leave the weights where they are mapped, for all workers, instead of arranging
             a copy for each: measured with Kokoro's float parts, 84 MB less a worker, and a tenth
-            to a quarter more time for them.
+            more time for them.
 
     Returns:
         An ``onnxruntime.InferenceSession``.

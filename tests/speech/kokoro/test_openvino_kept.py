@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -99,11 +100,22 @@ def test_where_nothing_can_be_kept_it_works(tmp_path: Path, speak: Callable[[], 
     assert speak().shape == GOLDEN["float.spectrum"].shape
 
 
-def test_another_machine_or_other_options_have_a_file_of_their_own(
-    monkeypatch: pytest.MonkeyPatch,
+def test_another_machine_graph_or_options_have_a_file_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What was compiled for one CPU is not read on another with the same disk."""
-    one = openvino_kept._circumstances({"NUM_STREAMS": 1})
-    assert openvino_kept._circumstances({"NUM_STREAMS": 2}) != one
+    """What was compiled of other weights, or for another CPU with the same disk, is not read."""
+    for name in ("generator.xml", "generator.bin"):
+        (tmp_path / name).write_text("prepared")
+
+    def circumstances(streams: int = 1) -> str:
+        graph = openvino_kept.Graph(tmp_path / "generator.xml", lambda: None, "generator-32")
+        return openvino_kept._circumstances(graph, {"NUM_STREAMS": streams})
+
+    one = circumstances()
+    assert circumstances() == one
+    assert circumstances(2) != one
+    os.utime(tmp_path / "generator.bin", ns=(0, 0))
+    two = circumstances()
+    assert two != one
     monkeypatch.setattr(openvino_kept, "cpu_flags", lambda: frozenset({"avx2"}))
-    assert openvino_kept._circumstances({"NUM_STREAMS": 1}) != one
+    assert circumstances() not in {one, two}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -178,16 +179,20 @@ class Buckets:
     def _compiled(self, name: str, size: int | None = None) -> Requests:
         chosen = {"threads": self._threads, "lanes": self._lanes}
         try:
-            model = self.read(name, None if size is None else shapes(size))
             if size is None or self._keep is None:
+                model = self.read(name, None if size is None else shapes(size))
                 made = openvino_session.compiled(
                     self._core, model, precision=self._precision, **chosen
                 )
             else:
-                graph = Graph(model, self._folder / f"{name}.bin", f"{name}-{size}")
+                graph = Graph(
+                    self._folder / f"{name}.xml",
+                    functools.partial(self.read, name, shapes(size)),
+                    f"{name}-{size}",
+                )
                 options = openvino_session.options(precision=self._precision, **chosen)
                 made = openvino_kept.compiled(self._core, graph, options, self._keep)
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             raise EngineUnavailableError(
                 f"OpenVINO cannot compile the Kokoro voice of {self._folder}: {error}",
                 remedy="set DARKCHANNEL_KOKORO_RUNTIME=float32",

@@ -1,8 +1,8 @@
 """Compiled graphs kept on disk: reading one back takes a third of the time of compiling it.
 
-A file is for one graph, one version of OpenVINO, one kind of CPU and one set of options, all of
-which its name tells.  It holds a digest, so that one that is cut or damaged is compiled anew, and
-no weights: those stay in the prepared file.
+A file is for one prepared graph, one version of OpenVINO, one kind of CPU and one set of options,
+all of which its name tells.  It holds a digest, so that one that is cut or damaged is compiled
+anew, and no weights: those stay in the prepared file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,14 +29,19 @@ class Graph(NamedTuple):
     """What is to be compiled.
 
     Attributes:
-        model: as it was read.
-        weights: the file beside it that holds them.
-        name: of the graph, and of the size it is compiled for.
+        file: the prepared graph, its weights in the ``.bin`` beside it.
+        read: reads it, as it is to be compiled.
+        name: of it, and of the size it is compiled for.
     """
 
-    model: Model
-    weights: Path
+    file: Path
+    read: Callable[[], Model]
     name: str
+
+    @property
+    def weights(self) -> Path:
+        """Where they are."""
+        return self.file.with_suffix(".bin")
 
 
 def compiled(
@@ -55,7 +60,7 @@ def compiled(
     """
     # Without weights; OpenVINO has to be told so as well when it reads it back.
     chosen = {**options, "CACHE_MODE": "OPTIMIZE_SIZE"}
-    file = folder / f"{graph.name}-{_circumstances(chosen)}.blob"
+    file = folder / f"{graph.name}-{_circumstances(graph, chosen)}.blob"
     kept = _read(file)
     if kept is not None:
         where = {"WEIGHTS_PATH": str(graph.weights)}
@@ -63,18 +68,21 @@ def compiled(
             return core.import_model(io.BytesIO(kept), "CPU", {**chosen, **where})
         except RuntimeError as error:
             LOG.warning("%s cannot be used and is compiled again: %s", file, error)
-    made = core.compile_model(graph.model, "CPU", chosen)
+    made = core.compile_model(graph.read(), "CPU", chosen)
     exported = io.BytesIO()
     made.export_model(exported)
     _write(file, exported.getvalue())
     return made
 
 
-def _circumstances(options: Mapping[str, object]) -> str:
+def _circumstances(graph: Graph, options: Mapping[str, object]) -> str:
     from darkchannel.speech.openvino_library import openvino
 
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
-    told = (openvino.get_version(), sorted(cpu_flags()), limit, sorted(options.items()))
+    told = [openvino.get_version(), sorted(cpu_flags()), limit, sorted(options.items())]
+    # Before the graph is read: should it be prepared anew meanwhile, nobody looks for this one.
+    for status in (graph.file.stat(), graph.weights.stat()):
+        told += [status.st_size, status.st_mtime_ns]
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 

@@ -41,7 +41,7 @@ class OpenvinoRuntime(PreparedRuntime):
             precision: ``bf16``, or ``f32`` on a CPU that does not have it.
             lanes: chunks at a time.
         """
-        super().__init__(prepared, threads=threads, is_alone=True)
+        super().__init__(prepared, threads=threads)
         self._buckets = Buckets(
             prepared,
             precision=precision,

@@ -35,21 +35,19 @@ half is for encoder and prosody."""
 class PreparedRuntime(ABC):
     """The prepared parts, loaded and ready; used by one thread at a time."""
 
-    def __init__(self, prepared: Path, *, threads: int, is_alone: bool = False) -> None:
+    def __init__(self, prepared: Path, *, threads: int) -> None:
         """Load the parts.
 
         Args:
             prepared: folder of :func:`.preparation.prepare`.
             threads: that share the work on one chunk.
-            is_alone: no other process computes them at the same time: encoder and prosody are
-                then arranged for speed, not left where processes can share them.
 
         Raises:
             EngineUnavailableError: a library is missing, or a file cannot be read.
         """
         self._failures = failures()
         self._encoder, self._prosody = (
-            session(prepared / f"{part}.onnx", threads=threads, shared=not is_alone)
+            session(prepared / f"{part}.onnx", threads=threads, shared=True)
             for part in ("encoder", "prosody")
         )
         self._constants = parts.constants(prepared)
