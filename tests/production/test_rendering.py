@@ -19,6 +19,7 @@ from darkchannel.production.pool import speech_workers
 from darkchannel.production.worker import EngineFactory
 from darkchannel.speech.engine import Engine, Speech
 from darkchannel.speech.tone import ToneEngine
+from tests.api.speakers import Gate
 from tests.production.conftest import request_for, stored_plan
 
 Pool = Callable[[], AbstractContextManager[Executor]]
@@ -48,30 +49,6 @@ class Troubled:
 
     def __call__(self) -> Engine:
         return TroubledEngine(self.word, self.trouble)
-
-
-class NotingEngine(ToneEngine):
-    """A tone engine that writes down what it is given to say."""
-
-    def __init__(self, order: Path) -> None:
-        super().__init__()
-        self._order = order
-
-    def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
-        for chunk in chunks:
-            with self._order.open("a", encoding="utf-8") as file:
-                file.write(chunk.spoken + "\n")
-            yield from super().synthesize([chunk])
-
-
-@dataclass(frozen=True)
-class Noting:
-    """Builds a :class:`NotingEngine`."""
-
-    order: Path
-
-    def __call__(self) -> Engine:
-        return NotingEngine(self.order)
 
 
 def refuse() -> None:
@@ -117,16 +94,15 @@ def test_a_chunk_that_cannot_be_spoken_fails_the_job(
 
 
 def test_the_longest_chunks_are_spoken_first(
-    make_production: Callable[[EngineFactory], Production], unique: str, tmp_path: Path
+    make_production: Callable[[EngineFactory], Production], unique: str
 ) -> None:
     """So workers end together; and chunks of one length follow each other."""
-    order = tmp_path / "order"
-    production = make_production(Noting(order))
+    spoken = Gate(free=8)
+    production = make_production(spoken)
     job = production.render(request_for(text_with_trouble(unique, "nada"))).job_id
-    spoken = order.read_text(encoding="utf-8").splitlines()
-    tokens = {chunk.spoken: chunk.tokens for chunk in stored_plan(production, job).chunks}
-    assert len(spoken) == len(tokens) == 8
-    assert [tokens[said] for said in spoken] == sorted(tokens.values(), reverse=True)
+    tokens = {chunk.text: chunk.tokens for chunk in stored_plan(production, job).chunks}
+    assert len(spoken.begun) == len(tokens) == 8
+    assert [tokens[said] for said in spoken.begun] == sorted(tokens.values(), reverse=True)
 
 
 @pytest.mark.slow

@@ -1,16 +1,86 @@
-"""What the generator is told of a chunk's end, and how signals are filled up to a size."""
+"""Which compiled size a chunk takes, what it is told of the chunk's end, and how it is filled."""
 
 from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkchannel.speech.kokoro.openvino_buckets import ends, filled, shapes
+from darkchannel.speech import openvino_session
+from darkchannel.speech.kokoro.openvino_buckets import Buckets, ends, filled, shapes
 from darkchannel.speech.kokoro.openvino_graph import COLUMNS, HALO
 
 SIZE = 8
+
+
+class Generator:
+    """Stands for a compiled graph: real ones take seconds, and none waits when it is told to."""
+
+    def __init__(self) -> None:
+        self.released = 0
+
+    def release(self) -> None:
+        self.released += 1
+
+
+@pytest.fixture
+def may_compile() -> threading.Event:
+    """What small sizes wait for while they are compiled."""
+    return threading.Event()
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch, may_compile: threading.Event) -> Buckets:
+    """Of two lanes, for a book whose chunks have 100 and 310 frames."""
+    monkeypatch.setattr(openvino_session, "core", lambda: None)
+    made = Buckets(Path("unused"), precision="bf16", threads=1, lanes=2)
+    made.plan([100, 310] * 50)
+
+    def compiled(_name: str, size: int | None = None) -> Generator:
+        if size is not None and size < 200:
+            assert may_compile.wait(20)
+        return Generator()
+
+    monkeypatch.setattr(made, "_compiled", compiled)
+    return made
+
+
+def test_a_chunk_goes_on_in_a_larger_bucket_while_its_own_is_compiled(
+    place: Buckets, may_compile: threading.Event
+) -> None:
+    """Nobody waits where there is something to compute with."""
+    with place.using(310) as large:
+        pass
+    with place.using(100) as meanwhile:
+        assert meanwhile is large
+    may_compile.set()
+    place._held[128].result(timeout=20)
+    with place.using(100) as own:
+        assert own is not large
+
+
+def test_only_what_is_used_and_what_was_last_used_holds_signals(
+    place: Buckets, may_compile: threading.Event
+) -> None:
+    """A bucket is never told to let go while a lane computes in it."""
+    may_compile.set()
+    with ExitStack() as one, ExitStack() as other:
+        large = one.enter_context(place.using(310))._generator
+        place.expect(100)
+        place._held[128].result(timeout=20)
+        small = other.enter_context(place.using(100))._generator
+        assert isinstance(large, Generator)
+        assert isinstance(small, Generator)
+        assert (large.released, small.released) == (0, 0)
+        one.close()
+        assert (large.released, small.released) == (1, 0)
+        other.close()
+        assert (large.released, small.released) == (1, 0)
 
 
 @given(st.integers(1, SIZE - 1), st.sampled_from([0, 1]))

@@ -9,7 +9,7 @@ first, each of several is compiled once, used, and let go.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 STEP = 32
@@ -42,7 +42,7 @@ def rounded(frames: int) -> int:
     return (frames // STEP + 1) * STEP
 
 
-def sizes(lengths: tuple[int, ...], compile_frames: int) -> tuple[int, ...]:
+def sizes(lengths: Iterable[int], compile_frames: int) -> tuple[int, ...]:
     """The sizes that take the least time for chunks of these lengths, compiling included.
 
     A good bucket is as large as some chunk, so the chunks in order of length are cut into runs:
@@ -92,9 +92,9 @@ class Sizes:
         self._tried: set[int] = set()
         self._wasted: Counter[int] = Counter()
 
-    def plan(self, lengths: tuple[int, ...]) -> None:
+    def plan(self, lengths: Iterable[int]) -> None:
         """Hear the lengths of the chunks to come, in frames."""
-        self._planned = sizes(tuple(sorted(lengths)), self._compile_frames)
+        self._planned = sizes(lengths, self._compile_frames)
 
     def fitting(self, held: Collection[int], frames: int) -> int:
         """The size of bucket for a chunk: one that is held, one that is planned, or its own.

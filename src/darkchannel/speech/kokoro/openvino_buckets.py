@@ -71,7 +71,7 @@ class Buckets:
     def plan(self, lengths: Sequence[int]) -> None:
         """Hear the lengths of the chunks to come, in frames."""
         with self._lock:
-            self._sizes.plan(tuple(lengths))
+            self._sizes.plan(lengths)
 
     def expect(self, frames: int) -> None:
         """Begin to compile what a chunk of so many frames will need, and return."""
@@ -150,8 +150,10 @@ class Buckets:
         size = self._sizes.fitting(self._held, frames)
         future = self._bucket(size)
         if not future.done():
-            done = [each for each, held in self._held.items() if held.done()]
-            other = smallest(done, frames)
+            ready = [
+                each for each, held in self._held.items() if held.done() and not held.exception()
+            ]
+            other = smallest(ready, frames)
             if other is not None:
                 return other, self._held[other]
         return size, future
