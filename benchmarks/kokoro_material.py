@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,6 @@ from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 from darkchannel.speech.kokoro.published import OnnxRuntime
 from darkchannel.speech.kokoro.runtime import RUNTIMES, Runtime, cpu_flags, precision
 from darkchannel.speech.kokoro.weights import KOKORO, STYLE_ROWS, STYLE_WIDTH, WEIGHTS, voice_file
-
-if TYPE_CHECKING:
-    from benchmarks.kokoro_bfloat16 import RoundedRuntime
 
 Array = npt.NDArray[np.float32]
 
@@ -99,14 +96,6 @@ def load_bfloat16(data_dir: Path) -> OpenvinoRuntime | None:
     if not AVX512.issubset(cpu_flags()):
         return None
     return OpenvinoRuntime(preparation.folder(data_dir, "openvino"), threads=1, precision="bf16")
-
-
-def load_rounded(data_dir: Path, *, everywhere: bool) -> RoundedRuntime:
-    """The runtime ``openvino`` with bfloat16's rounding, on any CPU."""
-    from benchmarks.kokoro_bfloat16 import RoundedRuntime  # and OpenVINO, which few need
-
-    prepared = preparation.folder(data_dir, "openvino")
-    return RoundedRuntime(prepared, threads=1, everywhere=everywhere)
 
 
 def load_float32(data_dir: Path) -> Float32Runtime:

@@ -236,13 +236,6 @@ def test_an_unknown_voice_is_refused_when_speaking_too(engine: Engine) -> None:
         next(engine.synthesize([chunk]))
 
 
-def test_hearing_lengths_beforehand_changes_nothing(engine: Engine) -> None:
-    """``prepare`` has no effect on the sound."""
-    before = speak(engine, SHORT)
-    engine.prepare([3, 150, engine.max_tokens])
-    np.testing.assert_allclose(speak(engine, SHORT).samples, before.samples, atol=1e-4)
-
-
 def test_an_engine_works_again_after_it_was_closed(engine: Engine) -> None:
     """Closing frees the memory; the next chunk brings everything back."""
     before = speak(engine, SHORT)

@@ -29,7 +29,7 @@ from darkchannel.production.patience import patiently
 from darkchannel.production.progress import OnProgress, Progress, ignore_progress
 from darkchannel.production.publishing import FinishedBook, place_files, publish
 from darkchannel.production.rendering import Pool, render_takes
-from darkchannel.production.worker import EngineFactory, TakeTask, sample_lengths
+from darkchannel.production.worker import EngineFactory, TakeTask
 from darkchannel.storage import JobLease, JobManager, MinIOClient
 from darkchannel.storage.keys import chunk_key, chunks_prefix, take_cache_key
 
@@ -187,7 +187,6 @@ class JobRun:
         existing = patiently(
             lambda: {info.key for info in self.parts.client.list(bucket, prefix)}, self.check
         )
-        lengths = sample_lengths(chunks)
 
         def task(chunk: Chunk, again: bool) -> TakeTask:
             return TakeTask(
@@ -197,12 +196,10 @@ class JobRun:
                 make_engine=self.parts.make_engine,
                 may_exist=again or chunk_key(self.job_id, chunk.index) in existing,
                 use_cache=self.use_cache,
-                lengths=lengths,
             )
 
         self.on_progress(self.progress)
-        # The longest first: then the last are short, and workers finish together; and chunks that
-        # are as long as each other follow each other, which engines can make use of.
+        # The longest first: then the last are short, and workers finish together.
         ordered = sorted(chunks, key=lambda chunk: chunk.tokens / chunk.speed, reverse=True)
         render_takes(ordered, task, self.parts.pool, on_take=self._took, check=self.check)
 

@@ -10,7 +10,6 @@ import functools
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -24,8 +23,6 @@ from darkchannel.speech.engine import Engine, Speech
 from darkchannel.storage import MinIOClient
 from darkchannel.storage.keys import chunk_key, take_cache_key
 from darkchannel.storage.objects import ObjectInfo
-
-_LENGTHS = 256
 
 
 class EngineFactory(Protocol):
@@ -50,8 +47,6 @@ class TakeTask:
         make_engine: builds the engine; called once in each worker.
         may_exist: an object lies under the take's key; look before rendering.
         use_cache: look for, and leave, the take in the cache shared by all jobs.
-        lengths: a sample of the job's chunks, in tokens at speed 1, for the engine to arrange
-            its work by.
     """
 
     job_id: str
@@ -60,7 +55,6 @@ class TakeTask:
     make_engine: EngineFactory
     may_exist: bool
     use_cache: bool
-    lengths: tuple[int, ...] = ()
 
 
 def make_take(task: TakeTask) -> Take:
@@ -85,7 +79,6 @@ def make_take(task: TakeTask) -> Take:
         if take is not None and _copied(client, buckets.temp, cache_key, buckets.jobs, key):
             return replace(take, key=key)
     engine = held_engine(task.make_engine)
-    engine.prepare(task.lengths)
     # An engine whose voices lie in the store may have to look for one.
     take, data = patiently(lambda: render_take(engine, task.chunk, key))
     facts = describe_take(take)
@@ -93,12 +86,6 @@ def make_take(task: TakeTask) -> Take:
     if task.use_cache:
         patiently(lambda: client.copy(buckets.jobs, key, buckets.temp, cache_key))
     return take
-
-
-def sample_lengths(chunks: Sequence[Chunk]) -> tuple[int, ...]:
-    """Lengths of some of the chunks, evenly spread: few enough to travel with every task."""
-    step = -(-len(chunks) // _LENGTHS)
-    return tuple(round(chunk.tokens / chunk.speed) for chunk in chunks[::step])
 
 
 def describe_take(take: Take) -> dict[str, str]:

@@ -130,13 +130,6 @@ class Engine(Protocol):
         """
         ...
 
-    def prepare(self, token_counts: Sequence[int]) -> None:
-        """Hear the lengths of the chunks to come, so that work may be arranged for them.
-
-        Optional for callers, and without effect on what anything sounds like.
-        """
-        ...
-
     def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
         """Speak the chunks; one result for each, in order, as soon as it is ready.
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
-
-import numpy.typing as npt
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from darkchannel.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, Core, InferRequest, Model
-
-Array = npt.NDArray[Any]
+    from openvino import CompiledModel, Core, Model
 
 
 def core() -> Core:
@@ -72,33 +69,41 @@ def compiled(
     return core.compile_model(model, "CPU", chosen)
 
 
-class Requests:
-    """A compiled graph, computed by as many threads at a time as it has lanes."""
+class Graphs:
+    """Graphs that are compiled beside what goes on meanwhile, in the order they are given in."""
 
-    def __init__(self, graph: CompiledModel, *, lanes: int) -> None:
-        """Take a graph that was compiled for so many lanes."""
-        self._graph = graph
-        self._idle: SimpleQueue[InferRequest] = SimpleQueue()
-        for _ in range(lanes):
-            self._idle.put(graph.create_infer_request())
+    def __init__(
+        self,
+        read: Mapping[str, Callable[[], Model]],
+        compiled: Callable[[Callable[[], Model]], CompiledModel],
+    ) -> None:
+        """Begin.
 
-    def infer(self, inputs: Mapping[str, Array]) -> Array:
-        """The graph's only result; waits while all lanes are taken.
+        Args:
+            read: makes each graph, by name.
+            compiled: of what one of them makes; raises EngineUnavailableError if it cannot be.
+        """
+        self._read = read
+        self._compiled = compiled
+        self._lock = Lock()
+        self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
+        self._begun: dict[str, Future[CompiledModel]] = {}
+        for name in read:
+            self._begin(name)
+
+    def __getitem__(self, name: str) -> CompiledModel:
+        """A graph; waits for it.
 
         Raises:
-            RuntimeError: these inputs cannot be computed.
+            EngineUnavailableError: it cannot be compiled; each call tries.
         """
-        request = self._idle.get()
-        try:
-            result: Array = request.infer(inputs)[0]
-        finally:
-            self._idle.put(request)
-        return result
+        with self._lock:
+            future = self._begin(name)
+        return future.result()
 
-    def release(self) -> None:
-        """Give back the memory of signals, which the next inference takes again.
-
-        Raises:
-            RuntimeError: something is being computed.
-        """
-        self._graph.release_memory()
+    def _begin(self, name: str) -> Future[CompiledModel]:
+        begun = self._begun.get(name)
+        if begun is None or (begun.done() and begun.exception()):
+            begun = self._compiler.submit(self._compiled, self._read[name])
+            self._begun[name] = begun
+        return begun

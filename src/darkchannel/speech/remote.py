@@ -112,9 +112,6 @@ class RemoteEngine:
         """See :meth:`darkchannel.speech.engine.Engine.count_tokens`."""
         return self._counts(utterance.spoken, utterance.language, utterance.pronunciations)
 
-    def prepare(self, token_counts: Sequence[int]) -> None:
-        """Nothing needs arranging."""
-
     def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
         """See :meth:`darkchannel.speech.engine.Engine.synthesize`."""
         for chunk in chunks:

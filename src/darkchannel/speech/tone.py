@@ -71,9 +71,6 @@ class ToneEngine:
         spoken = utterance.spoken
         return len(spoken) if any(_says_something(character) for character in spoken) else 0
 
-    def prepare(self, token_counts: Sequence[int]) -> None:
-        """Nothing needs arranging."""
-
     def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
         """See :meth:`darkchannel.speech.engine.Engine.synthesize`."""
         for chunk in chunks:

@@ -31,7 +31,7 @@ from darkchannel.speech.kokoro.weights import KOKORO
 prepare(Path(sys.argv[1]), KOKORO.files[0].sha256, Path(sys.argv[2]), sys.argv[3])
 """
 
-LARGEST = {"float32": "resblocks.2.taps.npy", "openvino": "generator.bin"}
+LARGEST = {"float32": "resblocks.2.taps.npy", "openvino": "decoder.bin"}
 WRITTEN_HALFWAY = {"float32": "decoder.onnx.data", "openvino": "decoder.bin"}
 
 

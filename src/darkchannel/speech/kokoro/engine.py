@@ -95,7 +95,6 @@ class KokoroEngine:
         self._catalogue = VoiceCatalogue(VOICES, defaults=DEFAULT_VOICES, aliases=ALIASES)
         self._phonemizer = phonemes.Phonemizer()
         self._runtime: Runtime | None = None
-        self._lengths: tuple[int, ...] = ()
         self._styles: dict[str, Style] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -134,13 +133,6 @@ class KokoroEngine:
         """
         return len(self._phonemizer(utterance, self._catalogue.language(utterance.language)))
 
-    def prepare(self, token_counts: Sequence[int]) -> None:
-        """See :meth:`darkchannel.speech.engine.Engine.prepare`; cheap where nothing is new."""
-        if tuple(token_counts) != self._lengths:
-            self._lengths = tuple(token_counts)
-            if self._runtime is not None:
-                self._runtime.prepare(self._lengths)
-
     def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
         """See :meth:`darkchannel.speech.engine.Engine.synthesize`."""
         for chunk in chunks:
@@ -171,7 +163,6 @@ class KokoroEngine:
         said = self._phonemes(chunk)
         if self._runtime is None:
             self._runtime = self._loaded()
-            self._runtime.prepare(self._lengths)
         # A voice's rows are for 0 to 509 tokens: the longest chunk shares the last one.
         style = self._style(voice)[min(sum(map(len, said)) + len(said) - 1, STYLE_ROWS - 1)]
         try:

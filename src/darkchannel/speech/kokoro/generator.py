@@ -1,30 +1,27 @@
-"""The generator: decoded frames and a harmonic source become a spectrum, in float32.
+"""The generator: decoded frames and a harmonic source become a spectrum.
 
 The same network as in the published graph (an iSTFTNet, Kaneko et al. 2022, with the Snake
-activations and style-dependent normalisation of StyleTTS 2), with its convolutions done by
-:mod:`.spectral`.  Two levels, of 20 and 120 samples a frame, each one upsampling, the source
-joined in, and the mean of three residual blocks of 3, 7 and 11 taps.
+activations and style-dependent normalisation of StyleTTS 2).  Two levels, of 20 and 120 samples a
+frame, each one upsampling, the source joined in, and the mean of three residual blocks of 3, 7
+and 11 taps.  What computes the layers, nearly all of the arithmetic, is the runtime's.
+
+A *signal* is a float32 array ``[samples, channels]``, contiguous, with :data:`ROOM` more rows
+behind its samples, so that rows can be taken 3 or 5 at a time: a filter of dilation d on C
+channels is one without dilation on rows of d x C numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from darkchannel.speech.kokoro.spectral import (
-    ROOM,
-    Activation,
-    Buffers,
-    Convolver,
-    Filter,
-    Moments,
-    moments,
-)
-
 Array = npt.NDArray[np.float32]
+Moments = npt.NDArray[np.float64]
+"""Sum and sum of squares of each channel, shape ``[2, channels]``."""
 
 DILATIONS = (1, 3, 5)
 BLOCK_TAPS = (3, 7, 11)
@@ -33,9 +30,11 @@ STRIDES = (10, 6)
 SPECTRUM_ROWS = 22
 """Log magnitude and phase of 11 frequencies."""
 
+ROOM = 15
+"""A common multiple of the dilations."""
+
 _EPSILON = 1e-5
-_PIECE = 1024
-"""Samples worked on at once where a product is larger than what is kept of it."""
+_BLOCK_FILTERS = 2 * len(DILATIONS)
 
 
 def blocks() -> dict[str, int]:
@@ -46,23 +45,97 @@ def blocks() -> dict[str, int]:
     return names
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """One residual block.
+def dilation(index: int) -> int:
+    """Of a block's filters: each dilated one is followed by an undilated."""
+    return 1 if index % 2 else DILATIONS[index // 2]
+
+
+class Activation(NamedTuple):
+    """``w + sin(w)^2`` with ``w = x * scale + shift``, for each channel.
+
+    The model's is ``snake(v) = v + sin(alpha v)^2 / alpha``; that is this one's with
+    ``w = alpha v``, divided by alpha, which the filter behind it does.
 
     Attributes:
-        filters: six, each dilated one followed by an undilated.
-        alphas: of the activations before them, shape ``[6, channels]``.
-        bias: to be added to the block's result: the sum of every second filter's.  Those of the
-            others are lost in the normalisation behind them.
-        style: which of the style layer's outputs are this block's gains and shifts,
-            ``[6, 2, channels]`` when reshaped.
+        scale: shape ``[channels]``.
+        shift: shape ``[channels]``.
     """
 
-    filters: tuple[Filter, ...]
-    alphas: Array
-    bias: Array
-    style: slice
+    scale: Array
+    shift: Array
+
+
+class Layers(Protocol):
+    """Where the arithmetic is; used by one thread at a time."""
+
+    def convolve(
+        self,
+        layer: str,
+        signal: Array,
+        samples: int,
+        activation: Activation,
+        out: Array,
+        *,
+        plus: Sequence[Array] = (),
+    ) -> Moments:
+        """``out = filter(activation(signal)) + plus``, with silence around the activated signal.
+
+        Args:
+            layer: one of :func:`blocks`, a dot, and which of its six filters.
+            signal: read; not ``out``.
+            samples: of the signal.
+            activation: goes before the filter.
+            out: written; a signal.
+            plus: signals that are added; ``out`` may be one.
+
+        Returns:
+            Of ``out``.
+        """
+        ...
+
+    def upsample(self, level: int, signal: Array, onto: Array) -> Moments:
+        """Add a signal upsampled, by a transposed convolution of twice as many taps as its stride.
+
+        Args:
+            level: which of the two.
+            signal: shape ``[samples, inputs]``; a leaky rectifier (0.1) goes before the filter.
+            onto: added to; shape ``[stride * samples, outputs]``: half a stride at each end of
+                the convolution's result is cropped.
+
+        Returns:
+            Of what ``onto`` is then.
+        """
+        ...
+
+    def spectrum(self, signal: Array) -> Array:
+        """The last layer: a leaky rectifier (0.01) and a filter.
+
+        Args:
+            signal: shape ``[samples, channels]``.
+
+        Returns:
+            Shape ``[samples, 22]``.
+        """
+        ...
+
+
+@dataclass
+class Buffers:
+    """Memory kept from one use to the next: asking the system anew costs a twentieth of all time.
+
+    Attributes:
+        buffers: by name; what one holds is whatever was last written there.
+    """
+
+    buffers: dict[str, Array] = field(default_factory=dict)
+
+    def take(self, name: str, *shape: int) -> Array:
+        """A buffer of that shape; the same memory at each call of that name."""
+        size = int(np.prod(shape))
+        held = self.buffers.get(name)
+        if held is None or held.size < size:
+            held = self.buffers[name] = np.empty(size, np.float32)
+        return held[:size].reshape(shape)
 
 
 class Generator:
@@ -70,27 +143,18 @@ class Generator:
 
     Args:
         weights: by name, as preparation wrote them; may be memory-mapped.
-        threads: that share the work.
+        layers: compute with them.
     """
 
-    def __init__(self, weights: Mapping[str, Array], *, threads: int = 1) -> None:
+    def __init__(self, weights: Mapping[str, Array], layers: Layers) -> None:
         self._weights = weights
-        self._convolve = Convolver(threads)
+        self._layers = layers
         self._buffers = Buffers()
-        self._blocks = {}
+        self._styles: dict[str, slice] = {}
         begin = 0
         for name in blocks():
-            alphas = weights[f"{name}.alphas"]
-            end = begin + 2 * alphas.size
-            self._blocks[name] = _Block(
-                tuple(
-                    Filter(taps, DILATIONS[i // 2] if i % 2 == 0 else 1)
-                    for i, taps in enumerate(weights[f"{name}.taps"])
-                ),
-                alphas,
-                weights[f"{name}.bias"],
-                slice(begin, end),
-            )
+            end = begin + 2 * weights[f"{name}.alphas"].size
+            self._styles[name] = slice(begin, end)
             begin = end
 
     def __call__(self, frames: Array, source: Array, style: Array) -> Array:
@@ -104,61 +168,96 @@ class Generator:
         Returns:
             Shape ``[120 F + 1, 22]``: log magnitudes, then phases before their sine.
         """
-        weights = self._weights
-        styles = style @ weights["style.weight"] + weights["style.bias"]
+        styles = style @ self._weights["style.weight"] + self._weights["style.bias"]
         signal = frames
         for level in range(len(STRIDES)):
-            joined, samples = self._joined(level, signal, source, styles)
-            signal = self._mean_of_blocks(level, joined, samples, styles)
-        return _spectrum(signal, weights["post.weight"]) + weights["post.bias"]
+            joined, samples, sums = self._joined(level, signal, source, styles)
+            signal = self._mean_of_blocks(level, joined, samples, styles, sums)
+        return self._layers.spectrum(signal) + self._weights["post.bias"]
 
-    def _joined(self, level: int, signal: Array, source: Array, styles: Array) -> tuple[Array, int]:
+    def _joined(
+        self, level: int, signal: Array, source: Array, styles: Array
+    ) -> tuple[Array, int, Moments]:
         """The source, filtered, plus the signal, upsampled; and the number of samples."""
         weights = self._weights
+        bias = weights[f"bias.{level}"]
         samples = len(source) if level else len(source) // STRIDES[1]
-        joined = self._buffers.take("joined", samples + ROOM, weights[f"bias.{level}"].size)
-        joined[samples:] = 0
+        joined = self._signal("joined", samples, bias.size)
         if level:
             np.matmul(source, weights["noise.1"], out=joined[:samples])
         else:
             _stride(source, weights["noise.0"], STRIDES[1], out=joined[:samples])
-        self._residual(f"noise_res.{level}", joined, samples, styles, moments(joined[:samples]))
-        leaky = np.maximum(signal, np.float32(0.1) * signal)
-        _upsample(leaky, weights[f"ups.{level}"], STRIDES[level], onto=joined[level:samples])
+        name = f"noise_res.{level}"
+        self._residual(name, joined, samples, styles, moments(joined[:samples]), out=joined)
+        joined[:samples] += bias  # all that is added to each sample alike
+        onto = joined[level:samples]
+        before = onto[1].copy()
+        sums = self._layers.upsample(level, signal, onto)
         if level:  # one sample more, mirrored, so that both ends of the source have theirs
-            first = np.zeros((STRIDES[1], joined.shape[1]), np.float32)
-            _upsample(leaky[:1], weights["ups.1"], STRIDES[1], onto=first)
-            joined[0] += first[1]
-        # All that is added to each sample alike is added once, here.
-        joined[:samples] += weights[f"bias.{level}"]
-        return joined, samples
+            joined[0] += onto[1] - before
+            sums += moments(joined[:1])
+        return joined, samples, sums
 
-    def _mean_of_blocks(self, level: int, signal: Array, samples: int, styles: Array) -> Array:
-        sums = moments(signal[:samples])
+    def _mean_of_blocks(
+        self, level: int, signal: Array, samples: int, styles: Array, sums: Moments
+    ) -> Array:
         names = [f"resblocks.{3 * level + i}" for i in range(len(BLOCK_TAPS))]
-        total = np.zeros((samples, signal.shape[1]), np.float32)
-        total += sum(self._blocks[name].bias for name in names)
-        for name in names:
-            branch = self._buffers.take("branch", *signal.shape)
-            branch[:] = signal
-            self._residual(name, branch, samples, styles, sums)
-            total += branch[:samples]
-        total /= len(names)
-        return total
+        total = self._signal("total", samples, signal.shape[1])
+        for number, name in enumerate(names):
+            plus = (total,) if number else ()
+            self._residual(name, signal, samples, styles, sums, out=total, plus=plus)
+        mean = total[:samples]
+        mean += sum(self._weights[f"{name}.bias"] for name in names)
+        mean /= len(names)
+        return mean
 
     def _residual(
-        self, name: str, signal: Array, samples: int, styles: Array, sums: Moments
+        self,
+        name: str,
+        signal: Array,
+        samples: int,
+        styles: Array,
+        sums: Moments,
+        *,
+        out: Array,
+        plus: Sequence[Array] = (),
     ) -> None:
-        """Run a signal through a block, in place, but for the block's bias."""
-        block = self._blocks[name]
-        between = self._buffers.take("between", *signal.shape)
-        between[samples:] = 0
-        style = styles[block.style].reshape(6, 2, -1)
-        for i in range(0, 6, 2):
-            first = _normalising(sums, samples, style[i], block.alphas[i])
-            inner = self._convolve(block.filters[i], signal, samples, first, between)
-            second = _normalising(inner, samples, style[i + 1], block.alphas[i + 1])
-            sums = self._convolve(block.filters[i + 1], between, samples, second, signal, add=True)
+        """``out = block(signal) + plus``, but for the block's bias.
+
+        That is the sum of every second filter's bias; those of the others are lost in the
+        normalisation behind them.
+        """
+        alphas = self._weights[f"{name}.alphas"]
+        style = styles[self._styles[name]].reshape(_BLOCK_FILTERS, 2, -1)
+        between = self._signal("between", samples, signal.shape[1])
+        branch = self._signal("branch", samples, signal.shape[1])
+        for i in range(0, _BLOCK_FILTERS, 2):
+            last = i + 2 == _BLOCK_FILTERS
+            first = _normalising(sums, samples, style[i], alphas[i])
+            inner = self._layers.convolve(f"{name}.{i}", signal, samples, first, between)
+            second = _normalising(inner, samples, style[i + 1], alphas[i + 1])
+            target = out if last else branch
+            added = (signal, *plus) if last else (signal,)
+            sums = self._layers.convolve(
+                f"{name}.{i + 1}", between, samples, second, target, plus=added
+            )
+            signal = branch
+
+    def _signal(self, name: str, samples: int, channels: int) -> Array:
+        """Memory for a signal; the rows behind it are zero."""
+        made = self._buffers.take(name, samples + ROOM, channels)
+        made[samples:] = 0
+        return made
+
+
+def moments(signal: Array) -> Moments:
+    """Of a signal without its room."""
+    total = np.zeros((2, signal.shape[1]))
+    for start in range(0, len(signal), 1024):  # float32 within, float64 between
+        part = signal[start : start + 1024]
+        total[0] += part.sum(axis=0)
+        total[1] += np.square(part).sum(axis=0)
+    return total
 
 
 def _normalising(sums: Moments, samples: int, style: Array, alpha: Array) -> Activation:
@@ -170,26 +269,6 @@ def _normalising(sums: Moments, samples: int, style: Array, alpha: Array) -> Act
     return Activation(gain.astype(np.float32), shift.astype(np.float32))
 
 
-def _upsample(signal: Array, weight: Array, stride: int, *, onto: Array) -> None:
-    """Add a transposed convolution of twice as many taps as its stride.
-
-    Half a stride at each end is cropped: it makes ``stride`` samples of one.
-
-    Args:
-        signal: shape ``[samples, inputs]``.
-        weight: shape ``[2, inputs, stride * outputs]``: the first half of the taps, the second.
-        stride: samples made of one.
-        onto: added to; shape ``[stride * samples, outputs]``.
-    """
-    for start in range(0, len(signal), _PIECE):
-        for half in (0, 1):
-            made = signal[start : start + _PIECE] @ weight[half]
-            made = made.reshape(-1, onto.shape[1])
-            begin = (start + half) * stride - stride // 2
-            kept = slice(max(0, -begin), min(len(made), len(onto) - begin))
-            onto[begin + kept.start : begin + kept.stop] += made[kept]
-
-
 def _stride(source: Array, weight: Array, stride: int, *, out: Array) -> None:
     """A convolution of two strides' width; ``weight`` has shape ``[2 * stride * 22, outputs]``."""
     padded = np.pad(source, ((stride // 2, stride // 2), (0, 0)))
@@ -198,23 +277,3 @@ def _stride(source: Array, weight: Array, stride: int, *, out: Array) -> None:
         padded, (len(out), 2 * stride * source.shape[1]), (stride * row, 4), writeable=False
     )
     np.matmul(windows, weight, out=out)
-
-
-def _spectrum(signal: Array, weight: Array) -> Array:
-    """The last activation, and a same-padded convolution to the rows of the spectrum.
-
-    Args:
-        signal: shape ``[samples, channels]``.
-        weight: shape ``[channels, taps * 22]``.
-    """
-    taps = weight.shape[1] // SPECTRUM_ROWS
-    side = taps // 2
-    result = np.zeros((len(signal) + 2 * side, SPECTRUM_ROWS), np.float32)
-    for start in range(0, len(signal), _PIECE):
-        piece = signal[start : start + _PIECE]
-        leaky = np.maximum(piece, np.float32(0.01) * piece)
-        products = (leaky @ weight).reshape(len(piece), taps, SPECTRUM_ROWS)
-        for tap in range(taps):
-            begin = start + 2 * side - tap
-            result[begin : begin + len(piece)] += products[:, tap]
-    return result[side : len(result) - side]

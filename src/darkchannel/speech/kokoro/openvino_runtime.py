@@ -9,31 +9,36 @@ graph had 2.45.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from darkchannel.speech.kokoro.openvino_buckets import Buckets
+from darkchannel.errors import EngineUnavailableError
+from darkchannel.speech import openvino_session
+from darkchannel.speech.kokoro import mapped, openvino_graph, openvino_tiles
+from darkchannel.speech.kokoro.generator import Generator
+from darkchannel.speech.kokoro.openvino_tiles import TiledLayers
+from darkchannel.speech.kokoro.parts import generator_weights
 from darkchannel.speech.kokoro.prepared import TIMBRE, PreparedRuntime
+from darkchannel.speech.openvino_session import Graphs
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel, Core, InferRequest, Model
 
 Array = npt.NDArray[np.float32]
 
-SILENCE_TOKENS = 8
-"""Tokens that the silence around a chunk lasts as long as: frames are nearly proportional to tokens
-and these.  Measured on a Portuguese and an English voice (five to eleven)."""
-
-MARGIN_FRAMES = 16
-"""By which a chunk may last longer than its tokens tell: 15 and 22 at most of 95 chunks."""
-
 
 class OpenvinoRuntime(PreparedRuntime):
-    """Compiled graphs, as few as pay off; used by as many threads at a time as it has lanes."""
+    """Compiled graphs, used by as many threads at a time as it has lanes."""
 
     def __init__(self, prepared: Path, *, threads: int, precision: str, lanes: int = 1) -> None:
-        """Load the parts; see :class:`PreparedRuntime`.
+        """Begin to compile, and load the other parts; see :class:`PreparedRuntime`.
 
         Args:
             prepared: folder of :func:`.preparation.prepare`.
@@ -41,41 +46,88 @@ class OpenvinoRuntime(PreparedRuntime):
             precision: ``bf16``, or ``f32`` on a CPU that does not have it.
             lanes: chunks at a time.
         """
+        core = openvino_session.core()
+        self._decoder_weights = mapped.contents(prepared / "decoder.bin")
+        weights = generator_weights(prepared)
+        text = (prepared / "decoder.xml").read_text(encoding="utf-8")
+        decoder = {"decoder": partial(_read, core, text, self._decoder_weights)}
+        layers = openvino_tiles.layers(weights)
+        tiles = {name: partial(openvino_graph.tile, layer) for name, layer in layers.items()}
+        compiled = partial(_compiled, core, weights=weights, threads=threads, precision=precision)
+        decoding = Graphs(decoder, partial(compiled, lanes=lanes))
+        self._lanes: SimpleQueue[_Lane] = SimpleQueue()
+        for _ in range(lanes):
+            # Graphs of their own: one that two share wakes a thread for each inference, and a tile
+            # is too short for that.
+            generator = Generator(weights, TiledLayers(layers, Graphs(tiles, compiled)))
+            self._lanes.put(_Lane(decoding, generator))
         super().__init__(prepared, threads=threads)
-        self._buckets = Buckets(
-            prepared,
-            precision=precision,
-            threads=threads,
-            lanes=lanes,
-            keep=prepared / "compiled",
-        )
-        self._told: tuple[int, ...] = ()
-        self._is_new = False
-
-    def prepare(self, token_counts: Sequence[int]) -> None:
-        """Hear the lengths of the chunks to come; the first chunk tells how fast the voice is."""
-        told = tuple(token_counts)
-        if told != self._told:
-            self._told, self._is_new = told, True
-
-    def expect(self, tokens: float, frames: int) -> None:
-        """Begin to compile what the chunk will need, beside what comes before the generator."""
-        if self._is_new:
-            self._is_new = False
-            pace = frames / (tokens + SILENCE_TOKENS)
-            self._buckets.plan(
-                [round(pace * (count + SILENCE_TOKENS)) + MARGIN_FRAMES for count in self._told]
-            )
-        self._buckets.expect(frames)
 
     def spectrum(
         self, letters: Array, pitch: Array, loudness: Array, source: Array, style: Array
     ) -> Array:
-        """See :meth:`PreparedRuntime.spectrum`."""
-        timbre = style[:TIMBRE]
-        frames = self._buckets.decode(letters, pitch, loudness, timbre)
-        with self._buckets.using(letters.shape[2]) as bucket:
-            return bucket.generate(frames, source, timbre)
+        """See :meth:`PreparedRuntime.spectrum`.
+
+        Raises:
+            EngineUnavailableError: OpenVINO cannot compile a graph.
+        """
+        lane = self._lanes.get()
+        try:
+            frames = lane.decode(letters, pitch, loudness, style[:TIMBRE])
+            mapped.give_back([self._decoder_weights])
+            return lane.generator(frames, source, style[:TIMBRE])
+        finally:
+            self._lanes.put(lane)
+
+
+class _Lane:
+    """What one thread at a time computes with."""
+
+    def __init__(self, decoder: Graphs, generator: Generator) -> None:
+        self.generator = generator
+        self._graphs = decoder
+        self._decoder: InferRequest | None = None
+
+    def decode(self, letters: Array, pitch: Array, loudness: Array, timbre: Array) -> Array:
+        """Frames for the generator, shape ``[2 F, 512]``."""
+        if self._decoder is None:
+            self._decoder = self._graphs["decoder"].create_infer_request()
+        inputs = {
+            "letters": np.ascontiguousarray(letters[:, :, None]),
+            "pitch": np.ascontiguousarray(pitch[:, None, None]),
+            "loudness": np.ascontiguousarray(loudness[:, None, None]),
+            "style": np.ascontiguousarray(timbre[None]),
+        }
+        frames: Array = self._decoder.infer(inputs)[0]
+        return np.ascontiguousarray(frames[0, :, 0].T)
+
+
+def _read(core: Core, graph: str, weights: Array) -> Model:
+    from darkchannel.speech.openvino_library import openvino
+
+    return core.read_model(graph, openvino.Tensor(weights, shared_memory=True))
+
+
+def _compiled(
+    core: Core,
+    read: Callable[[], Model],
+    *,
+    weights: Mapping[str, Array],
+    threads: int,
+    precision: str,
+    lanes: int = 1,
+) -> CompiledModel:
+    try:
+        made = openvino_session.compiled(
+            core, read(), threads=threads, precision=precision, lanes=lanes
+        )
+    except RuntimeError as error:
+        raise EngineUnavailableError(
+            f"OpenVINO cannot compile the Kokoro voice: {error}",
+            remedy="set DARKCHANNEL_KOKORO_RUNTIME=float32",
+        ) from error
+    mapped.give_back(weights.values())
+    return made
 
 
 def shared(prepared: Path, *, threads: int, precision: str, lanes: int) -> OpenvinoRuntime:

@@ -4,15 +4,11 @@
     prosody.onnx    features of each frame, style -> pitch and loudness
     constants.npz   of the source and of the inverse transform
 
-for both, then for ``float32``
-
-    decoder.onnx    features, pitch, loudness, style -> frames for the generator
     generator.npz   the generator's small weights
     *.npy           its large ones
 
-and for ``openvino``
-
-    decoder.xml, generator.xml   the graphs of :mod:`.openvino_graph`
+and a decoder, of features, pitch, loudness and style, that gives frames for the generator:
+``decoder.onnx`` for ``float32``, ``decoder.xml`` for ``openvino``.
 
 Weights of graphs lie beside them, in ``*.onnx.data`` and ``*.bin``.  These and the ``*.npy`` are
 mapped into memory, which all workers share.
@@ -26,30 +22,28 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from darkchannel.speech.kokoro import mapped, openvino_tiles
 from darkchannel.speech.kokoro.generator import BLOCK_TAPS, blocks
 from darkchannel.speech.kokoro.graph import FloatGraph, Tensor
 from darkchannel.speech.kokoro.spectral import arranged
 
 Array = npt.NDArray[np.float32]
 
-TOTAL_BYTES = {"float32": 324_400_000, "openvino": 326_600_000}
+TOTAL_BYTES = {"float32": 324_400_000, "openvino": 324_500_000}
 """Of all files of a runtime, to the next hundred thousand."""
 
 _GENERATOR = "/decoder/decoder/generator"
 _PARAMETERS = "decoder.decoder.generator"
 _WEIGHTS_SUFFIX = ".data"
-_GRAPHS = ("decoder", "generator")
 
 
 def names(runtime: str) -> tuple[str, ...]:
     """The files of a runtime."""
     graphs = ["encoder", "prosody"] + (["decoder"] if runtime == "float32" else [])
     common = [f"{graph}.onnx{end}" for graph in graphs for end in ("", _WEIGHTS_SUFFIX)]
-    if runtime == "openvino":
-        own = [f"{graph}.{end}" for graph in _GRAPHS for end in ("xml", "bin")]
-    else:
-        own = ["generator.npz", *(f"{name}.npy" for name in _large())]
-    return (*common, "constants.npz", *own)
+    own = ["decoder.xml", "decoder.bin"] if runtime == "openvino" else []
+    generator = ["generator.npz", *(f"{name}.npy" for name in _large())]
+    return (*common, *own, "constants.npz", *generator)
 
 
 def write(runtime: str, graph: FloatGraph, folder: Path) -> Iterator[Path]:
@@ -65,8 +59,9 @@ def write(runtime: str, graph: FloatGraph, folder: Path) -> Iterator[Path]:
     yield _save(folder / "constants.npz", _constants(graph))
     if runtime == "openvino":
         yield from _write_openvino(graph, folder)
-        return
     weights = _generator(graph)
+    if runtime == "openvino":
+        weights |= openvino_tiles.arranged(weights)
     for name in _large():
         np.save(folder / f"{name}.npy", weights.pop(name), allow_pickle=False)
         yield folder / f"{name}.npy"
@@ -84,7 +79,7 @@ def generator_weights(folder: Path) -> dict[str, Array]:
     with np.load(folder / "generator.npz", allow_pickle=False) as small:
         weights = {name: small[name] for name in small.files}
     for name in _large():
-        weights[name] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        weights[name] = mapped.array(folder / f"{name}.npy")
     return weights
 
 
@@ -114,13 +109,10 @@ def _write_openvino(graph: FloatGraph, folder: Path) -> Iterator[Path]:
     from darkchannel.speech.kokoro import openvino_graph
     from darkchannel.speech.openvino_library import openvino
 
-    for name, build in zip(
-        _GRAPHS, (openvino_graph.decoder, openvino_graph.generator), strict=True
-    ):
-        model = build(graph)
-        # As floats: rounded to 16 bits here they would be rounded twice.
-        openvino.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
-        yield from (folder / f"{name}.xml", folder / f"{name}.bin")
+    file = folder / "decoder.xml"
+    # As floats: rounded to 16 bits here they would be rounded twice.
+    openvino.save_model(openvino_graph.decoder(graph), file, compress_to_fp16=False)
+    yield from (file, file.with_suffix(".bin"))
 
 
 def _pieces() -> dict[str, tuple[list[Tensor], list[str]]]:
@@ -145,7 +137,7 @@ def _pieces() -> dict[str, tuple[list[Tensor], list[str]]]:
 
 
 def _generator(graph: FloatGraph) -> dict[str, Array]:
-    """The generator's weights by name, in the shapes it takes them in."""
+    """The generator's weights by name, in the shapes that it and products of matrices take."""
     weights: dict[str, Array] = {}
     for name in blocks():
         filters, weights[f"{name}.alphas"], weights[f"{name}.bias"] = _block(graph, name)

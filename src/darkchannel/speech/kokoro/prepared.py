@@ -8,14 +8,17 @@ float32: onnxruntime computes them.  Decoder and generator are where the runtime
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from darkchannel.errors import EngineUnavailableError
 from darkchannel.speech.kokoro import parts
 from darkchannel.speech.kokoro.runtime import Spoken
 from darkchannel.speech.kokoro.source import harmonics, sound
@@ -45,20 +48,13 @@ class PreparedRuntime(ABC):
         Raises:
             EngineUnavailableError: a library is missing, or a file cannot be read.
         """
+        _threads()
         self._failures = failures()
         self._encoder, self._prosody = (
             session(prepared / f"{part}.onnx", threads=threads, shared=True)
             for part in ("encoder", "prosody")
         )
         self._constants = parts.constants(prepared)
-
-    def expect(self, tokens: float, frames: int) -> None:  # noqa: B027 - nothing by default
-        """Hear how long the chunk at hand is, as soon as that is known.
-
-        Args:
-            tokens: without padding; at half the speed a token counts twice.
-            frames: that they last, silence at both ends included.
-        """
 
     @abstractmethod
     def spectrum(
@@ -80,7 +76,8 @@ class PreparedRuntime(ABC):
     def run(self, tokens: Sequence[int], style: Array, speed: float) -> Spoken:
         """See :meth:`.runtime.Runtime.run`."""
         try:
-            return self._run(tokens, style, speed)
+            with _ONE_THREAD:
+                return self._run(tokens, style, speed)
         except self._failures as error:
             raise RuntimeError(str(error)) from error
 
@@ -94,7 +91,6 @@ class PreparedRuntime(ABC):
             },
         )
         frames = durations.reshape(-1).astype(np.int64)
-        self.expect(len(tokens) / speed, int(frames.sum()))
         # Each token's features as often as it has frames: [1, T, 640] and [1, 512, T].
         token_of_frame = np.repeat(np.arange(len(frames)), frames)
         spread = np.ascontiguousarray(features[0].T[None, :, token_of_frame])
@@ -111,6 +107,50 @@ class PreparedRuntime(ABC):
         # The first and the last are the padding's: the silence around the speech.
         ends = np.cumsum(frames) * FRAME_SECONDS
         return Spoken(samples, tuple(ends[:-1].tolist()))
+
+
+class _OneThread:
+    """Keeps BLAS to one thread while anybody in this process computes.
+
+    The products are small: a second thread for each would be in the way of the other workers.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._limit = _threads().limit(limits=1, user_api="blas")
+            self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self._limit.restore_original_limits()
+
+
+@cache
+def _threads() -> Any:
+    """Which libraries of this process compute, and with how many threads.
+
+    Raises:
+        EngineUnavailableError: threadpoolctl is missing.
+    """
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError as error:
+        raise EngineUnavailableError(
+            "threadpoolctl, which the Kokoro voice needs, is not installed",
+            remedy="install it with `pip install darkchannel[kokoro]`",
+        ) from error
+    return ThreadpoolController()
+
+
+_ONE_THREAD = _OneThread()
 
 
 def compute(part: Any, *inputs: Array) -> list[Array]:

@@ -31,9 +31,6 @@ class OnnxRuntime:
         self._session = session(weights, threads=threads)
         self._failures = failures()
 
-    def prepare(self, token_counts: Sequence[int]) -> None:
-        """See :meth:`.runtime.Runtime.prepare`: every length is taken as it comes."""
-
     def run(self, tokens: Sequence[int], style: Array, speed: float) -> Spoken:
         """See :meth:`.runtime.Runtime.run`; this graph does not tell when a token sounds."""
         inputs = {

@@ -47,10 +47,6 @@ class Spoken(NamedTuple):
 class Runtime(Protocol):
     """The model, loaded and ready; used by one thread at a time."""
 
-    def prepare(self, token_counts: Sequence[int]) -> None:
-        """Hear the lengths of the chunks to come, at speed 1; changes nothing that is heard."""
-        ...
-
     def run(self, tokens: Sequence[int], style: Array, speed: float) -> Spoken:
         """Speak tokens.
 

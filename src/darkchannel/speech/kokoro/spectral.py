@@ -15,27 +15,20 @@ product takes three real ones instead of four (Gauss): with signal ``a + bi`` an
 ``c + di`` they are ``ac``, ``bd`` and ``(a + b)(c + d)``.  That makes P = 2 + 3 (N / 2 - 1).
 N = 32 needs 47 products for 22 results of 11 taps: 2.1 multiplications each instead of 11.
 
-A *signal* is a float32 array ``[samples, channels]``, contiguous, with :data:`ROOM` more rows
-behind it, so that rows can be taken 3 or 5 at a time: a filter of dilation d on C channels is one
-without dilation on rows of d x C numbers.
+Signals have :data:`.generator.ROOM` rows behind them: see there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
-Moments = npt.NDArray[np.float64]
-
-ROOM = 15
-"""A common multiple of the dilations 1, 3 and 5."""
+from darkchannel.speech.kokoro.generator import Activation, Array, Buffers, Moments
 
 _WINDOWS = 128
 """Worked on at once: their spectra stay in the caches, and a product is large enough for BLAS."""
@@ -103,32 +96,13 @@ def arranged(weight: Array, alpha: Array) -> Array:
     return np.ascontiguousarray(scaled.transpose(2, 1, 0), np.float32)
 
 
-@dataclass
-class Buffers:
-    """Memory kept from one use to the next: asking the system anew costs a twentieth of all time.
-
-    Attributes:
-        buffers: by name; what one holds is whatever was last written there.
-    """
-
-    buffers: dict[str, Array] = field(default_factory=dict)
-
-    def take(self, name: str, *shape: int) -> Array:
-        """A buffer of that shape; the same memory at each call of that name."""
-        size = int(np.prod(shape))
-        held = self.buffers.get(name)
-        if held is None or held.size < size:
-            held = self.buffers[name] = np.empty(size, np.float32)
-        return held[:size].reshape(shape)
-
-
 @dataclass(frozen=True, slots=True)
 class Filter:
     """One convolution: same-padded, stride 1, as many outputs as inputs, without bias.
 
     Attributes:
         taps: of :func:`arranged`, an odd number of them: ``[taps, channels, channels]``.
-        dilation: a divisor of :data:`ROOM`.
+        dilation: a divisor of :data:`.generator.ROOM`.
     """
 
     taps: Array
@@ -145,22 +119,6 @@ class Filter:
         made = scratch.take("factors", len(weights), inputs, outputs)
         np.matmul(weights, self.taps.reshape(count, -1), out=made.reshape(len(weights), -1))
         return made
-
-
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """``w + sin(w)^2`` with ``w = x * scale + shift``, for each channel.
-
-    The model's is ``snake(v) = v + sin(alpha v)^2 / alpha``; that is this one's with
-    ``w = alpha v``, divided by alpha, which :func:`arranged` does.
-
-    Attributes:
-        scale: shape ``[channels]``.
-        shift: shape ``[channels]``.
-    """
-
-    scale: Array
-    shift: Array
 
 
 class Convolver:
@@ -184,23 +142,11 @@ class Convolver:
         activation: Activation,
         out: Array,
         *,
-        add: bool = False,
+        plus: Sequence[Array] = (),
     ) -> Moments:
-        """``out = filter(activation(signal))``.
-
-        Args:
-            what: the filter.
-            signal: read; not ``out``.
-            samples: of the signal.
-            activation: goes before the filter.
-            out: written; a signal.
-            add: add to what is there instead.
-
-        Returns:
-            Sum and sum of squares of ``out`` for each channel, shape ``[2, channels]``.
-        """
+        """``out = filter(activation(signal)) + plus``; see :meth:`.generator.Layers.convolve`."""
         factors = what.factors(self._scratch[0])
-        part = _Part(what, factors, signal, samples, activation=activation, out=out, add=add)
+        part = _Part(what, factors, signal, samples, activation=activation, out=out, plus=plus)
         starts = range(0, part.rows, part.windows * part.transform.stride)
         if self._pool is None:
             return part.run(starts, self._scratch[0])
@@ -226,7 +172,7 @@ class _Part:
         *,
         activation: Activation,
         out: Array,
-        add: bool,
+        plus: Sequence[Array],
     ) -> None:
         self.factors = factors
         self.dilation = what.dilation
@@ -236,7 +182,7 @@ class _Part:
         self.size = samples * self.channels
         self.signal = self._wide(signal)
         self.out = self._wide(out)
-        self.add = add
+        self.plus = [self._wide(each) for each in plus]
         self.scale = np.tile(activation.scale, self.dilation)
         self.shift = np.tile(activation.shift, self.dilation)
         self.transform = transform(len(what.taps))
@@ -300,23 +246,12 @@ class _Part:
     def _write(self, start: int, samples: Array, total: Moments) -> None:
         target = self.out[start : start + len(samples)]
         samples = samples[: len(target)]
-        if self.add:
-            target += samples
-        else:
-            target[:] = samples
+        for each in self.plus:
+            samples += each[start : start + len(samples)]
+        target[:] = samples
         if start + len(target) == self.rows:
             # What is past the end of the signal is no part of it.
             target[-1, self.size - (self.rows - 1) * self.width :] = 0
         total[0] += target.sum(axis=0)
         np.multiply(target, target, out=samples)
         total[1] += samples.sum(axis=0)
-
-
-def moments(signal: Array) -> Moments:
-    """Sum and sum of squares of each channel, shape ``[2, channels]``."""
-    total = np.zeros((2, signal.shape[1]))
-    for start in range(0, len(signal), 1024):  # float32 within, float64 between
-        part = signal[start : start + 1024]
-        total[0] += part.sum(axis=0)
-        total[1] += np.square(part).sum(axis=0)
-    return total

@@ -142,10 +142,6 @@ class OpenVoiceEngine:
         """As the base counts them."""
         return self._base.count_tokens(utterance)
 
-    def prepare(self, token_counts: Sequence[int]) -> None:
-        """Passed on to the base."""
-        self._base.prepare(token_counts)
-
     def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
         """See :meth:`darkchannel.speech.engine.Engine.synthesize`."""
         for chunk in chunks:

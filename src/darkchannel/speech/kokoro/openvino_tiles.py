@@ -1,0 +1,269 @@
+"""The generator's layers on OpenVINO, a tile of some hundred rows of the signal at a time.
+
+A compiled graph takes signals of one length.  A chunk has any, and what is computed for it should
+not depend on the chunks beside it; so a graph is a layer, not the network, and its length that of
+a tile: chunks are as many tiles as they need, and only the last of a layer is not full.  A layer
+that normalises needs the sums over all tiles of the layer before, which is why tiles cannot go
+through several.  What a tile's layer reads and writes stays in a core's caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from darkchannel.speech.kokoro.generator import (
+    SPECTRUM_ROWS,
+    STRIDES,
+    Activation,
+    Array,
+    Buffers,
+    Moments,
+    blocks,
+    dilation,
+    moments,
+)
+from darkchannel.speech.kokoro.openvino_graph import SNAKE
+from darkchannel.speech.openvino_session import Graphs
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel
+
+TILE = 2**17
+"""Numbers that a tile takes or makes, at most.  These are half a megabyte, so that both stay in a
+core's caches; a smaller tile would spend more of its time on beginning."""
+
+
+class Layer(NamedTuple):
+    """One layer, computed a tile at a time.
+
+    Attributes:
+        weight: of the convolution, shape ``[each * outputs, inputs, taps]``.
+        dilation: of it.
+        activation: before it: :data:`.openvino_graph.SNAKE`, or the slope of a leaky rectifier
+            below zero.
+        each: rows of the result for each place of the convolution.
+        plus: signals that are added.
+        summed: whether sums over the result are wanted.
+        size: numbers that a tile takes or makes, at most.
+    """
+
+    weight: Array
+    activation: float
+    dilation: int = 1
+    each: int = 1
+    plus: int = 0
+    summed: bool = True
+    size: int = TILE
+
+    @property
+    def places(self) -> int:
+        """Of the convolution, in a tile."""
+        return self.size // max(len(self.weight), self.inputs)
+
+    @property
+    def more(self) -> int:
+        """Rows that a tile takes beyond one a place."""
+        return int(self.weight.shape[2] - 1) * self.dilation
+
+    @property
+    def inputs(self) -> int:
+        """Channels."""
+        return int(self.weight.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """Channels."""
+        return len(self.weight) // self.each
+
+
+def arranged(weights: Mapping[str, Array]) -> dict[str, Array]:
+    """The filters of the generator's layers as they are compiled.
+
+    Args:
+        weights: those of :func:`.parts.write`, in the shapes that products of matrices take.
+
+    Returns:
+        Those of the blocks ``[6, outputs, inputs, taps]``, of the upsampling and the last layer
+        ``[outputs, inputs, taps]``.
+    """
+    made = {f"{name}.taps": weights[f"{name}.taps"].transpose(0, 3, 2, 1) for name in blocks()}
+    for level in range(len(STRIDES)):
+        # What is behind a sample's own tap comes from the sample before.
+        made[f"ups.{level}"] = weights[f"ups.{level}"][::-1].transpose(2, 1, 0)
+    post = weights["post.weight"]
+    made["post.weight"] = post.reshape(len(post), -1, SPECTRUM_ROWS).transpose(2, 0, 1)
+    return {name: np.ascontiguousarray(value) for name, value in made.items()}
+
+
+def layers(weights: Mapping[str, Array], *, size: int = TILE) -> dict[str, Layer]:
+    """The generator's, by name, in the order of their use.
+
+    Args:
+        weights: by name, the filters as of :func:`arranged`.
+        size: of a tile.
+    """
+    made: dict[str, Layer] = {}
+    for level in range(len(STRIDES)):
+        names = [name for name in blocks() if _level(name) == level]
+        noise, *residual = names
+        made |= _block(weights, noise, plus=1)
+        made[f"ups.{level}"] = Layer(weights[f"ups.{level}"], 0.1, each=STRIDES[level], plus=1)
+        for number, name in enumerate(residual):
+            made |= _block(weights, name, plus=min(number, 1) + 1)
+    made["post"] = Layer(weights["post.weight"], 0.01, summed=False)
+    return {name: layer._replace(size=size) for name, layer in made.items()}
+
+
+def _level(name: str) -> int:
+    kind, number = name.split(".")
+    return int(number) if kind == "noise_res" else int(number) // 3
+
+
+def _block(weights: Mapping[str, Array], name: str, *, plus: int) -> dict[str, Layer]:
+    taps = weights[f"{name}.taps"]
+    added = [0, 1] * (len(taps) // 2)
+    added[-1] = plus
+    return {
+        f"{name}.{i}": Layer(filter_, SNAKE, dilation=dilation(i), plus=added[i])
+        for i, filter_ in enumerate(taps)
+    }
+
+
+class TiledLayers:
+    """See :class:`.generator.Layers`; of one lane."""
+
+    def __init__(self, layers: Mapping[str, Layer], graphs: Graphs) -> None:
+        """Take what is to be computed, and its graphs: of :func:`.openvino_graph.tile`, by name."""
+        self._layers = layers
+        self._graphs = graphs
+        self._tiles: dict[str, _Tile] = {}
+        self._buffers = Buffers()
+
+    def convolve(
+        self,
+        layer: str,
+        signal: Array,
+        samples: int,
+        activation: Activation,
+        out: Array,
+        *,
+        plus: Sequence[Array] = (),
+    ) -> Moments:
+        """See :meth:`.generator.Layers.convolve`."""
+        tile = self._tile(layer)
+        return tile.run(
+            signal[:samples], out[:samples], plus, activation=activation, ahead=tile.layer.more // 2
+        )
+
+    def upsample(self, level: int, signal: Array, onto: Array) -> Moments:
+        """See :meth:`.generator.Layers.upsample`."""
+        tile = self._tile(f"ups.{level}")
+        return tile.run(signal, onto, (onto,), ahead=1, cropped=tile.layer.each // 2)
+
+    def spectrum(self, signal: Array) -> Array:
+        """See :meth:`.generator.Layers.spectrum`."""
+        tile = self._tile("post")
+        out = np.empty((len(signal), SPECTRUM_ROWS), np.float32)
+        tile.run(signal, out, ahead=tile.layer.more // 2)
+        return out
+
+    def _tile(self, name: str) -> _Tile:
+        if name not in self._tiles:
+            self._tiles[name] = _Tile(self._layers[name], self._graphs[name], self._buffers)
+        return self._tiles[name]
+
+
+class _Tile:
+    """A layer's graph, and what it computes with."""
+
+    def __init__(self, layer: Layer, graph: CompiledModel, buffers: Buffers) -> None:
+        self.layer = layer
+        self._request = graph.create_infer_request()
+        self._buffers = buffers
+        self._sums = np.zeros((2, layer.outputs), np.float32)
+        if layer.summed:
+            for i, sums in enumerate(self._sums):
+                self._request.set_output_tensor(1 + i, _tensor(sums))
+
+    def run(
+        self,
+        signal: Array,
+        out: Array,
+        plus: Sequence[Array] = (),
+        *,
+        activation: Activation | None = None,
+        ahead: int,
+        cropped: int = 0,
+    ) -> Moments:
+        """Compute the layer.
+
+        Args:
+            signal: shape ``[samples, inputs]``.
+            out: written; shape ``[rows, outputs]``.
+            plus: as many as the layer adds, of the shape of ``out``, which may be one.
+            activation: scales and shifts the signal, if the layer's activation is the Snake.
+            ahead: rows before the first that the first place of the convolution takes.
+            cropped: rows of the first place's result that lie before ``out``.
+
+        Returns:
+            Sums over ``out``, zero if the layer has none.
+        """
+        layer, request = self.layer, self._request
+        silence: Array | float = 0.0
+        if activation is not None:
+            request.set_input_tensor(1, _tensor(activation.scale))
+            request.set_input_tensor(2, _tensor(activation.shift))
+            silence = _silence(activation)
+        first_plus = 1 if activation is None else 3
+        total = np.zeros((2, layer.outputs))
+        rows = layer.places * layer.each
+        for number, start in enumerate(range(-cropped, len(out), rows)):
+            begin = number * layer.places - ahead
+            taken = self._cut("signal", signal, begin, layer.places + layer.more, silence)
+            request.set_input_tensor(0, _tensor(taken))
+            for i, each in enumerate(plus):
+                added = self._cut(f"plus {i}", each[: len(out)], start, rows, 0.0)
+                request.set_input_tensor(first_plus + i, _tensor(added))
+            stop = start + rows
+            is_whole = start >= 0 and stop <= len(out)
+            made = out[start:stop] if is_whole else self._buffers.take("out", rows, layer.outputs)
+            request.set_output_tensor(0, _tensor(made))
+            request.infer(share_outputs=True)
+            if is_whole:
+                total[0] += self._sums[0]
+                total[1] += np.square(self._sums[1], dtype=np.float64)
+            else:
+                kept = slice(max(0, start), min(stop, len(out)))
+                inside = made[kept.start - start : kept.stop - start]
+                out[kept] = inside
+                total += moments(inside) if layer.summed else 0
+        return total
+
+    def _cut(self, name: str, signal: Array, begin: int, rows: int, beyond: Array | float) -> Array:
+        """Rows of a signal; those that it does not have are something else."""
+        end = begin + rows
+        if begin >= 0 and end <= len(signal):
+            return signal[begin:end]
+        cut = self._buffers.take(name, rows, signal.shape[1])
+        inside = slice(max(0, begin) - begin, min(end, len(signal)) - begin)
+        cut[: inside.start] = beyond
+        cut[inside] = signal[begin + inside.start : begin + inside.stop]
+        cut[inside.stop :] = beyond
+        return cut
+
+
+def _silence(activation: Activation) -> Array:
+    """What the activation makes zero of: a filter sees silence around an activated signal."""
+    scale = np.where(activation.scale == 0, 1, activation.scale)
+    silence: Array = (-activation.shift / scale).clip(-1e30, 1e30)  # finite, whatever the scale
+    return silence
+
+
+def _tensor(values: Array) -> object:
+    """Memory as OpenVINO takes it, not copied."""
+    from darkchannel.speech.openvino_library import openvino
+
+    return openvino.Tensor(values, shared_memory=True)

@@ -1,0 +1,89 @@
+"""A generator with a few channels of each layer: all lengths there are, in minutes.
+
+How a signal is cut, what is around it and where it ends do not depend on the number of channels.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from darkchannel.speech import openvino_session
+from darkchannel.speech.kokoro import openvino_graph, openvino_tiles
+from darkchannel.speech.kokoro.float32 import SpectralLayers
+from darkchannel.speech.kokoro.generator import SPECTRUM_ROWS, STRIDES, Layers, blocks
+from darkchannel.speech.openvino_session import Graphs
+
+Array = npt.NDArray[np.float32]
+
+FRAMES, CHANNELS = 16, (8, 4)
+"""Channels of the decoder's frames, and of each level."""
+
+POST_TAPS = 7
+
+
+def weights() -> dict[str, Array]:
+    """At random, in the shapes of the real ones for products of matrices."""
+    draw = np.random.default_rng(0)
+
+    def some(*shape: int) -> Array:
+        made: Array = draw.standard_normal(shape, np.float32)
+        return made / np.float32(np.sqrt(np.prod(shape[:-1])))
+
+    made: dict[str, Array] = {}
+    styles = 0
+    for name, taps in blocks().items():
+        channels = CHANNELS[level(name)]
+        made[f"{name}.taps"] = np.stack([some(taps, channels, channels) for _ in range(6)])
+        made[f"{name}.alphas"] = draw.uniform(0.5, 2, (6, channels)).astype(np.float32)
+        made[f"{name}.bias"] = some(channels)
+        styles += 12 * channels
+    for number, channels in enumerate(CHANNELS):
+        inputs = (FRAMES, CHANNELS[0])[number]
+        made[f"ups.{number}"] = some(2, inputs, STRIDES[number] * channels)
+        made[f"bias.{number}"] = some(channels)
+    made["noise.0"] = some(2 * STRIDES[1] * SPECTRUM_ROWS, CHANNELS[0])
+    made["noise.1"] = some(SPECTRUM_ROWS, CHANNELS[1])
+    made["post.weight"] = some(CHANNELS[1], POST_TAPS * SPECTRUM_ROWS)
+    made["post.bias"] = some(SPECTRUM_ROWS)
+    made["style.weight"] = some(128, styles)
+    made["style.bias"] = np.ones(styles, np.float32)
+    return made
+
+
+def level(block: str) -> int:
+    """Which of the two a block is in."""
+    kind, number = block.split(".")
+    return int(number) if kind == "noise_res" else int(number) // 3
+
+
+def spectral(given: dict[str, Array]) -> Layers:
+    """Layers as the runtime ``float32`` computes them."""
+    return SpectralLayers(given)
+
+
+def tiled(given: dict[str, Array], size: int = 2**11) -> Layers:
+    """Layers as the runtime ``openvino`` computes them, in float32.
+
+    Args:
+        given: the weights.
+        size: of a tile: small, so that short signals are several.
+    """
+    core = openvino_session.core()
+    layers = openvino_tiles.layers(given | openvino_tiles.arranged(given), size=size)
+    graphs = {name: partial(openvino_graph.tile, layer) for name, layer in layers.items()}
+    return openvino_tiles.TiledLayers(
+        layers,
+        Graphs(
+            graphs,
+            lambda read: openvino_session.compiled(core, read(), threads=1, precision="f32"),
+        ),
+    )
+
+
+def difference(ours: Array, theirs: Array) -> float:
+    """Power of the difference in dB, relative to that of the second."""
+    power = np.square(ours - theirs, dtype=np.float64).mean()
+    return float(10 * np.log10(power / np.square(theirs, dtype=np.float64).mean()))

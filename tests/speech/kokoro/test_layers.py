@@ -1,0 +1,145 @@
+"""What computes a generator's layers computes them, whichever way: one suite for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from threadpoolctl import threadpool_limits
+
+from darkchannel.speech.kokoro.generator import (
+    ROOM,
+    SPECTRUM_ROWS,
+    STRIDES,
+    Activation,
+    Generator,
+    Layers,
+    blocks,
+    dilation,
+    moments,
+)
+from tests.speech.kokoro import small_network
+
+Array = npt.NDArray[np.float32]
+
+WEIGHTS = small_network.weights()
+GARBAGE = 1e20
+
+needs_openvino = pytest.mark.skipif(
+    find_spec("openvino") is None, reason="there is no OpenVINO for this platform"
+)
+
+
+@pytest.fixture(
+    scope="module",
+    params=["spectral", pytest.param("tiled", marks=[needs_openvino, pytest.mark.slow])],
+)
+def layers(request: pytest.FixtureRequest) -> Layers:
+    """Each way."""
+    make: Callable[[dict[str, Array]], Layers] = getattr(small_network, request.param)
+    return make(WEIGHTS)
+
+
+def drawn(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def with_room(signal: Array) -> Array:
+    """A signal, and in the memory behind it something that must not be heard."""
+    return np.pad(signal, ((0, ROOM), (0, 0)), constant_values=GARBAGE)
+
+
+def convolved(signal: npt.NDArray[np.float64], taps: Array, spread: int) -> npt.NDArray[np.float64]:
+    """By the definition, silence around; ``taps`` is ``[taps, inputs, outputs]``."""
+    side = len(taps) // 2 * spread
+    padded = np.pad(signal, ((side, side), (0, 0)))
+    made = np.zeros((len(signal), taps.shape[2]))
+    for i, tap in enumerate(taps):
+        made += padded[spread * i : spread * i + len(signal)] @ tap
+    return made
+
+
+LAYERS = [f"{name}.{i}" for name in blocks() for i in range(6)]
+PLUS = {name: 0 if int(name[-1]) % 2 == 0 else 1 for name in LAYERS} | {
+    f"resblocks.{number}.5": 2 for number in (1, 2, 4, 5)
+}
+"""Signals that the network adds to a layer's result."""
+
+
+@pytest.mark.parametrize("samples", [1, 2, 300, 1400])
+@pytest.mark.parametrize(
+    "layer", ["noise_res.0.0", "resblocks.1.4", "resblocks.2.5", "resblocks.3.1"]
+)
+def test_a_filter_sees_the_activated_signal_and_silence_around_it(
+    layers: Layers, layer: str, samples: int
+) -> None:
+    """As long as a chunk may be, with the sums of what is then there."""
+    name, _, index = layer.rpartition(".")
+    taps = WEIGHTS[f"{name}.taps"][int(index)]
+    channels = taps.shape[1]
+    signal = with_room(drawn(samples, channels))
+    scale, shift = drawn(channels, seed=1) * np.float32(0.5), drawn(channels, seed=2)
+    activation = Activation(scale, shift)
+    plus = [with_room(drawn(samples, channels, seed=3 + i)) for i in range(PLUS[layer])]
+    out = plus[-1] if plus else np.empty_like(signal)
+    angle = signal[:samples].astype(np.float64) * activation.scale + activation.shift
+    expected = convolved(angle + np.sin(angle) ** 2, taps, dilation(int(index)))
+    expected += sum((each[:samples] for each in plus), start=np.float64(0))
+    before = signal.copy()
+    with threadpool_limits(1, "blas"):
+        sums = layers.convolve(layer, signal, samples, activation, out, plus=plus)
+    np.testing.assert_allclose(out[:samples], expected, atol=5e-4)
+    np.testing.assert_allclose(sums, moments(out[:samples]), rtol=1e-4, atol=1e-2)
+    np.testing.assert_array_equal(signal, before)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 33, 200])
+@pytest.mark.parametrize("level", [0, 1])
+def test_upsampling_adds_a_transposed_convolution(layers: Layers, level: int, samples: int) -> None:
+    """Of two strides' taps, with half a stride cropped at each end."""
+    weight, stride = WEIGHTS[f"ups.{level}"], STRIDES[level]
+    signal = drawn(samples, weight.shape[1])
+    onto = drawn(stride * samples, small_network.CHANNELS[level], seed=1)
+    rectified = np.where(signal > 0, signal, 0.1 * signal).astype(np.float64)
+    whole = np.zeros((stride * (samples + 1), onto.shape[1]))
+    for i, row in enumerate(rectified):
+        for half in (0, 1):
+            begin = stride * (i + half)
+            whole[begin : begin + stride] += (row @ weight[half]).reshape(stride, -1)
+    expected = onto + whole[stride // 2 : len(whole) - stride // 2]
+    with threadpool_limits(1, "blas"):
+        sums = layers.upsample(level, signal, onto)
+    np.testing.assert_allclose(onto, expected, atol=1e-4)
+    np.testing.assert_allclose(sums, moments(onto), rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("samples", [1, 5, 700])
+def test_the_last_layer_is_a_filter(layers: Layers, samples: int) -> None:
+    """Of a leaky rectifier's result, to the rows of the spectrum."""
+    signal = drawn(samples, small_network.CHANNELS[1])
+    taps = WEIGHTS["post.weight"].reshape(len(signal.T), -1, SPECTRUM_ROWS).transpose(1, 0, 2)
+    rectified = np.where(signal > 0, signal, 0.01 * signal).astype(np.float64)
+    with threadpool_limits(1, "blas"):
+        made = layers.spectrum(signal)
+    np.testing.assert_allclose(made, convolved(rectified, taps, 1), atol=1e-4)
+
+
+def test_a_chunk_leaves_nothing_behind(layers: Layers) -> None:
+    """A spectrum does not depend on those before it, longer or shorter."""
+    generator = Generator(WEIGHTS, layers)
+
+    def spectrum(frames: int) -> Array:
+        with threadpool_limits(1, "blas"):
+            return generator(
+                drawn(2 * frames, small_network.FRAMES, seed=frames),
+                drawn(120 * frames + 1, SPECTRUM_ROWS, seed=frames),
+                drawn(128),
+            )
+
+    first = spectrum(7)
+    spectrum(23)
+    spectrum(1)
+    np.testing.assert_array_equal(spectrum(7), first)
