@@ -35,7 +35,7 @@ class Float32Runtime(PreparedRuntime):
 
     def __init__(self, prepared: Path, *, threads: int) -> None:
         """Load the parts; see :class:`PreparedRuntime`."""
-        super().__init__(prepared, threads=threads)
+        super().__init__(prepared, threads=threads, shared=True)
         self._decoder = session(prepared / "decoder.onnx", threads=threads, shared=True)
         weights = generator_weights(prepared)
         self._generator = Generator(weights, SpectralLayers(weights, threads=threads))

@@ -61,7 +61,7 @@ class OpenvinoRuntime(PreparedRuntime):
             # is too short for that.
             generator = Generator(weights, TiledLayers(layers, Graphs(tiles, compiled)))
             self._lanes.put(_Lane(decoding, generator))
-        super().__init__(prepared, threads=threads)
+        super().__init__(prepared, threads=threads, shared=False)
 
     def spectrum(
         self, letters: Array, pitch: Array, loudness: Array, source: Array, style: Array
