@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
@@ -88,8 +89,7 @@ class Graphs:
         self._lock = Lock()
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
         self._begun: dict[str, Future[CompiledModel]] = {}
-        for name in read:
-            self._begin(name)
+        self._go_on()
 
     def __getitem__(self, name: str) -> CompiledModel:
         """A graph; waits for it.
@@ -104,6 +104,19 @@ class Graphs:
     def _begin(self, name: str) -> Future[CompiledModel]:
         begun = self._begun.get(name)
         if begun is None or (begun.done() and begun.exception()):
-            begun = self._compiler.submit(self._compiled, self._read[name])
-            self._begun[name] = begun
+            begun = self._begun[name] = self._compiler.submit(self._make, self._read[name])
         return begun
+
+    def _make(self, read: Callable[[], Model]) -> CompiledModel:
+        try:
+            return self._compiled(read)
+        finally:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin the next, one at a time: a process that ends waits for what is begun."""
+        with self._lock:
+            name = next((name for name in self._read if name not in self._begun), None)
+            if name is not None:
+                with contextlib.suppress(RuntimeError):  # it ends
+                    self._begin(name)

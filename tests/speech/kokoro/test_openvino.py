@@ -212,6 +212,26 @@ def test_weights_are_held_once() -> None:
     assert float(said) < 30
 
 
+ENDS = """
+import sys
+from pathlib import Path
+from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
+
+runtime = OpenvinoRuntime(Path(sys.argv[1]), threads=1, precision="f32", lanes=2)
+graphs = runtime._lanes.get().generator._layers._graphs
+print(len(graphs._read) - len(graphs._begun))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_does_not_compile_what_is_left() -> None:
+    """A service that is told to end has two seconds; all graphs take longer."""
+    command = [sys.executable, "-c", ENDS, str(prepared("openvino"))]
+    said = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+    assert int(said.stdout) > 40
+    assert not said.stderr
+
+
 @pytest.mark.slow
 def test_a_runtime_that_nobody_uses_is_gone() -> None:
     """At once, not when somebody looks for circles: it is half a gigabyte."""
