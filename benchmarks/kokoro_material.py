@@ -90,8 +90,8 @@ def load(name: str, data_dir: Path, *, lanes: int = 1) -> Runtime:
 def load_bfloat16(data_dir: Path) -> OpenvinoRuntime | None:
     """The runtime ``openvino`` in bfloat16, where OpenVINO can compute in it.
 
-    It can on any CPU with AVX-512: ten times slower than in float32 where the CPU itself cannot,
-    with the same numbers.
+    It can on any CPU with AVX-512: where the CPU itself cannot, with the same numbers, but several
+    times slower than in float32.
     """
     if not AVX512.issubset(cpu_flags()):
         return None

@@ -20,7 +20,7 @@ from benchmarks.kokoro_material import load_float32, portuguese, row, speak
 from benchmarks.store_timing import seconds
 from benchmarks.table import Row
 from darkchannel.speech.kokoro.engine import SAMPLE_RATE
-from darkchannel.speech.kokoro.generator import STRIDES, blocks
+from darkchannel.speech.kokoro.generator import STRIDES, blocks, level_of
 from darkchannel.speech.kokoro.parts import generator_weights
 from darkchannel.speech.kokoro.preparation import folder
 from darkchannel.speech.kokoro.spectral import transform
@@ -81,9 +81,7 @@ def of_convolutions(data_dir: Path) -> Mapping[str, float]:
     weights = generator_weights(folder(data_dir))
     direct = spectral = 0.0
     for name, taps in blocks().items():
-        kind, number = name.split(".")
-        level = int(number) if kind == "noise_res" else int(number) // 3
-        rate = _FRAMES_A_SECOND * int(np.prod(STRIDES[: level + 1]))
+        rate = _FRAMES_A_SECOND * int(np.prod(STRIDES[: level_of(name) + 1]))
         channels = weights[f"{name}.alphas"].shape[1]
         # A dilated filter does the same for each sample as one without.
         direct += CONVOLUTIONS * rate * 2 * channels * channels * taps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -24,6 +25,22 @@ def test_workers_let_short_work_go_first() -> None:
     with speech_workers(1) as executor:
         theirs = executor.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
     assert theirs == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+
+
+def free_much() -> int:
+    """Bytes that are still held of some megabytes that came and went."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    for size in (30_000_000, 20_000_000):  # the first teaches the C library to keep the second
+        bytearray(b"x") * size
+    return int(process.memory_info().rss - before)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others give back what is freed")
+def test_what_a_worker_frees_goes_back() -> None:
+    """Two that speak would keep a hundred megabytes, which are nobody's."""
+    with speech_workers(1) as executor:
+        assert executor.submit(free_much).result() < 5_000_000
 
 
 def test_a_pool_given_up_prints_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_a_chunk_that_cannot_be_spoken_fails_the_job(
 def test_the_longest_chunks_are_spoken_first(
     make_production: Callable[[EngineFactory], Production], unique: str
 ) -> None:
-    """So workers end together; and chunks of one length follow each other."""
+    """So workers end together."""
     spoken = Gate(free=8)
     production = make_production(spoken)
     job = production.render(request_for(text_with_trouble(unique, "nada"))).job_id

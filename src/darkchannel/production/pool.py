@@ -204,7 +204,7 @@ def _leash() -> tuple[Connection, Connection]:
 
 
 def _start_worker(leash: Connection) -> None:
-    """Leave Ctrl-C to the parent, end when it ends, and let short work go first."""
+    """Leave Ctrl-C to the parent, end when it ends, keep little, and let short work go first."""
     os.nice(NICENESS)
     _give_memory_back()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -30,24 +30,6 @@ def core() -> Core:
     return openvino.Core()
 
 
-def options(*, threads: int, precision: str, lanes: int = 1) -> dict[str, object]:
-    """How to compile a graph for a worker.
-
-    Args:
-        threads: of one inference.
-        precision: ``bf16`` or ``f32``.
-        lanes: inferences at a time; they share the weights, and have signals of their own.
-    """
-    return {
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": threads * lanes,
-        "NUM_STREAMS": lanes,
-        "PERFORMANCE_HINT": "LATENCY",
-        # Pinned, all workers land on the same core.
-        "ENABLE_CPU_PINNING": False,
-    }
-
-
 def compiled(
     core: Core, model: Model, *, threads: int, precision: str, lanes: int = 1
 ) -> CompiledModel:
@@ -56,14 +38,21 @@ def compiled(
     Args:
         core: of :func:`core`.
         model: the graph.
-        threads: as for :func:`options`.
-        precision: as for :func:`options`.
-        lanes: as for :func:`options`.
+        threads: of one inference.
+        precision: ``bf16`` or ``f32``.
+        lanes: inferences at a time; they share the weights, and have signals of their own.
 
     Raises:
         RuntimeError: it cannot be compiled.
     """
-    chosen = options(threads=threads, precision=precision, lanes=lanes)
+    chosen: dict[str, object] = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads * lanes,
+        "NUM_STREAMS": lanes,
+        "PERFORMANCE_HINT": "LATENCY",
+        # Pinned, all workers land on the same core.
+        "ENABLE_CPU_PINNING": False,
+    }
     if model.is_dynamic():
         # It would keep what it makes for each size it meets, 1.5 MB a size; and be no faster.
         chosen["CPU_RUNTIME_CACHE_CAPACITY"] = 0

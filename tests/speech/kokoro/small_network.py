@@ -13,7 +13,7 @@ import numpy.typing as npt
 from darkchannel.speech import openvino_session
 from darkchannel.speech.kokoro import openvino_graph, openvino_tiles
 from darkchannel.speech.kokoro.float32 import SpectralLayers
-from darkchannel.speech.kokoro.generator import SPECTRUM_ROWS, STRIDES, Layers, blocks
+from darkchannel.speech.kokoro.generator import SPECTRUM_ROWS, STRIDES, Layers, blocks, level_of
 from darkchannel.speech.openvino_session import Graphs
 
 Array = npt.NDArray[np.float32]
@@ -35,7 +35,7 @@ def weights() -> dict[str, Array]:
     made: dict[str, Array] = {}
     styles = 0
     for name, taps in blocks().items():
-        channels = CHANNELS[level(name)]
+        channels = CHANNELS[level_of(name)]
         made[f"{name}.taps"] = np.stack([some(taps, channels, channels) for _ in range(6)])
         made[f"{name}.alphas"] = draw.uniform(0.5, 2, (6, channels)).astype(np.float32)
         made[f"{name}.bias"] = some(channels)
@@ -51,12 +51,6 @@ def weights() -> dict[str, Array]:
     made["style.weight"] = some(128, styles)
     made["style.bias"] = np.ones(styles, np.float32)
     return made
-
-
-def level(block: str) -> int:
-    """Which of the two a block is in."""
-    kind, number = block.split(".")
-    return int(number) if kind == "noise_res" else int(number) // 3
 
 
 def spectral(given: dict[str, Array]) -> Layers:

@@ -45,6 +45,12 @@ def blocks() -> dict[str, int]:
     return names
 
 
+def level_of(block: str) -> int:
+    """Which of the two a block is in, by its name."""
+    kind, number = block.split(".")
+    return int(number) if kind == "noise_res" else int(number) // len(BLOCK_TAPS)
+
+
 def dilation(index: int) -> int:
     """Of a block's filters: each dilated one is followed by an undilated."""
     return 1 if index % 2 else DILATIONS[index // 2]

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-SNAKE = -1.0
-"""As the slope of an activation: it is that of :class:`.generator.Activation` instead."""
-
 _DECODER = "/decoder/decoder"
 _DECODER_BLOCKS = ("encode", "decode.0", "decode.1", "decode.2", "decode.3")
 _EPSILON = 1e-5
@@ -55,21 +52,21 @@ def decoder(graph: FloatGraph) -> Model:
 def tile(layer: Layer) -> Model:
     """A layer of the generator for a number of places.
 
-    Inputs: rows ``[places + more, inputs]``; for the Snake, scale and shift ``[inputs]``; signals
+    Inputs: rows ``[places + more, inputs]``; an activation's scale and shift ``[inputs]``; signals
     that are added, each ``[places * each, outputs]``.  Results: what was computed, of that shape;
     for a layer that is summed, each column's sum and the root of its sum of squares ``[outputs]``.
     """
     from darkchannel.speech.openvino_library import openvino, opset13
 
     op = opset13
-    _, inputs, _ = layer.weight.shape
+    inputs = layer.inputs
     rows, result = layer.places + layer.more, (layer.places * layer.each, layer.outputs)
     given = [op.parameter([rows, inputs], np.float32)]
-    if layer.activation == SNAKE:
+    if layer.slope is None:
         given += [op.parameter([inputs], np.float32) for _ in range(2)]
         active = _snake(*given)
     else:
-        active = op.prelu(given[0], _floats([layer.activation]))
+        active = op.prelu(given[0], _floats([layer.slope]))
     # Rows are columns of an image of one line, [1, channels, 1, rows], with channels fastest:
     # nothing moves.  The activations are before that, where no other layout suggests itself.
     image = op.transpose(
@@ -188,7 +185,7 @@ class _Decoder:
         inner = self._leaky(self._normalised(signal, f"{place}/norm1"), 0.2)
         beside = self._convolution(signal, f"{place}/conv1x1")
         if doubled:
-            inner = self._transposed(inner, f"{place}/pool", suffix="ConvTranspose")
+            inner = self._doubled(inner, f"{place}/pool")
             beside = op.interpolate(
                 beside,
                 _floats([2.0]),
@@ -219,24 +216,19 @@ class _Decoder:
         )
         return made if bias is None else self._op.add(made, _floats(bias.reshape(1, -1, 1, 1)))
 
-    def _transposed(self, signal: Node, name: str, suffix: str = "ConvTranspose") -> Node:
-        weight, bias, given = self._layer(f"{name}/{suffix}")
+    def _doubled(self, signal: Node, name: str) -> Node:
+        """Twice as many columns, by one transposed filter for each channel."""
+        weight, bias, given = self._layer(f"{name}/ConvTranspose")
         begin, end = given["pads"]
-        strides, dilations = [1, given["strides"][0]], [1, 1]
-        shape = {
-            "pads_begin": [0, begin],
-            "pads_end": [0, end],
-            "output_padding": [0, given.get("output_padding", [0])[0]],
-        }
-        if given["group"] == 1:
-            made = self._op.convolution_backprop_data(
-                signal, _floats(weight[:, :, None]), strides, dilations=dilations, **shape
-            )
-        else:  # one filter a channel
-            filters = _floats(weight[:, :, None, None])
-            made = self._op.group_convolution_backprop_data(
-                signal, filters, strides, dilations=dilations, **shape
-            )
+        made = self._op.group_convolution_backprop_data(
+            signal,
+            _floats(weight[:, :, None, None]),
+            [1, given["strides"][0]],
+            pads_begin=[0, begin],
+            pads_end=[0, end],
+            dilations=[1, 1],
+            output_padding=[0, given["output_padding"][0]],
+        )
         return made if bias is None else self._op.add(made, _floats(bias.reshape(1, -1, 1, 1)))
 
     def _layer(self, name: str) -> tuple[Array, Array | None, dict[str, Any]]:

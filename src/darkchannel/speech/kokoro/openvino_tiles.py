@@ -23,9 +23,9 @@ from darkchannel.speech.kokoro.generator import (
     Moments,
     blocks,
     dilation,
+    level_of,
     moments,
 )
-from darkchannel.speech.kokoro.openvino_graph import SNAKE
 from darkchannel.speech.openvino_session import Graphs
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ class Layer(NamedTuple):
 
     Attributes:
         weight: of the convolution, shape ``[each * outputs, inputs, taps]``.
-        dilation: of it.
-        activation: before it: :data:`.openvino_graph.SNAKE`, or the slope of a leaky rectifier
-            below zero.
+        slope: below zero, of the leaky rectifier before it; None if an
+            :class:`.generator.Activation` is before it.
+        dilation: of the convolution.
         each: rows of the result for each place of the convolution.
         plus: signals that are added.
         summed: whether sums over the result are wanted.
@@ -51,7 +51,7 @@ class Layer(NamedTuple):
     """
 
     weight: Array
-    activation: float
+    slope: float | None = None
     dilation: int = 1
     each: int = 1
     plus: int = 0
@@ -107,7 +107,7 @@ def layers(weights: Mapping[str, Array], *, size: int = TILE) -> dict[str, Layer
     """
     made: dict[str, Layer] = {}
     for level in range(len(STRIDES)):
-        names = [name for name in blocks() if _level(name) == level]
+        names = [name for name in blocks() if level_of(name) == level]
         noise, *residual = names
         made |= _block(weights, noise, plus=1)
         made[f"ups.{level}"] = Layer(weights[f"ups.{level}"], 0.1, each=STRIDES[level], plus=1)
@@ -117,17 +117,12 @@ def layers(weights: Mapping[str, Array], *, size: int = TILE) -> dict[str, Layer
     return {name: layer._replace(size=size) for name, layer in made.items()}
 
 
-def _level(name: str) -> int:
-    kind, number = name.split(".")
-    return int(number) if kind == "noise_res" else int(number) // 3
-
-
 def _block(weights: Mapping[str, Array], name: str, *, plus: int) -> dict[str, Layer]:
     taps = weights[f"{name}.taps"]
     added = [0, 1] * (len(taps) // 2)
     added[-1] = plus
     return {
-        f"{name}.{i}": Layer(filter_, SNAKE, dilation=dilation(i), plus=added[i])
+        f"{name}.{i}": Layer(filter_, dilation=dilation(i), plus=added[i])
         for i, filter_ in enumerate(taps)
     }
 
@@ -204,7 +199,7 @@ class _Tile:
             signal: shape ``[samples, inputs]``.
             out: written; shape ``[rows, outputs]``.
             plus: as many as the layer adds, of the shape of ``out``, which may be one.
-            activation: scales and shifts the signal, if the layer's activation is the Snake.
+            activation: of the signal, if the layer has no slope.
             ahead: rows before the first that the first place of the convolution takes.
             cropped: rows of the first place's result that lie before ``out``.
 

@@ -50,7 +50,7 @@ class PreparedRuntime(ABC):
         Raises:
             EngineUnavailableError: a library is missing, or a file cannot be read.
         """
-        _threads()
+        _threads()  # whether they can be kept to one is better known now than at the first chunk
         self._failures = failures()
         self._encoder, self._prosody = (
             session(prepared / f"{part}.onnx", threads=threads, shared=shared)

@@ -114,7 +114,7 @@ def best_for(
 def precision(flags: Collection[str], environment: Mapping[str, str]) -> str:
     """What the ``openvino`` runtime computes in: ``bf16`` or, where there is no such, ``f32``.
 
-    Without the hardware bfloat16 is emulated, ten times slower than float32: never that.
+    Without the hardware bfloat16 is emulated, several times slower than float32: never that.
     """
     capped = environment.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16
     return "bf16" if BFLOAT16_FLAGS & set(flags) and not capped else "f32"
