@@ -21,7 +21,6 @@ from benchmarks.kokoro_material import (
     Line,
     line,
     load,
-    load_bfloat16,
     published,
     row,
     speak,
@@ -74,7 +73,6 @@ def fidelity(data_dir: Path, pairs: int) -> list[Row]:
             "the worst of them",
             {name: f"{max(each):.2f} dB" for name, each in distances.items()},
         ),
-        *_bfloat16(data_dir, lines, expected),
         row(
             "sentences as long as the float model's",
             {name: f"{count} of {pairs}" for name, count in lengths.items()},
@@ -88,29 +86,6 @@ def fidelity(data_dir: Path, pairs: int) -> list[Row]:
             met=all(abs(level_of[name]) <= MOST_LEVEL_DB for name in PREPARED),
         ),
     ]
-
-
-def _bfloat16(data_dir: Path, lines: Sequence[Line], expected: Sequence[Array]) -> list[Row]:
-    """What bfloat16 adds to the distance, also where this CPU is slow at it."""
-    runtime = load_bfloat16(data_dir)
-    if runtime is None:
-        return []
-    own = _mean_distance(runtime, lines, expected)
-    return [
-        row(
-            "the mean with OpenVINO's own bfloat16",
-            {"openvino": f"{own:.2f} dB"},
-            f"{MOST_DB} dB",
-            met=own <= MOST_DB,
-        )
-    ]
-
-
-def _mean_distance(runtime: Runtime, lines: Sequence[Line], expected: Sequence[Array]) -> float:
-    spoken = _all(runtime, lines)
-    return statistics.fmean(
-        distance(ours, model) for ours, model in zip(spoken, expected, strict=True)
-    )
 
 
 def distance(ours: Array, theirs: Array) -> float:

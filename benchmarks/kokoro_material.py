@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +19,10 @@ from darkchannel.speech.kokoro.engine import KokoroEngine
 from darkchannel.speech.kokoro.float32 import Float32Runtime
 from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 from darkchannel.speech.kokoro.published import OnnxRuntime
-from darkchannel.speech.kokoro.runtime import RUNTIMES, Runtime, cpu_flags, precision
+from darkchannel.speech.kokoro.runtime import RUNTIMES, Runtime
 from darkchannel.speech.kokoro.weights import KOKORO, STYLE_ROWS, STYLE_WIDTH, WEIGHTS, voice_file
 
 Array = npt.NDArray[np.float32]
-
-AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
-"""What OpenVINO needs to compute in bfloat16 on a CPU that does not."""
 
 SENTENCES = (
     ("pt-BR", "pf_dora", "O trem das seis atravessou a ponte enquanto a cidade ainda dormia."),
@@ -81,21 +77,8 @@ def load(name: str, data_dir: Path, *, lanes: int = 1) -> Runtime:
     if name == "onnxruntime":
         return OnnxRuntime(published(data_dir), threads=1)
     if name == "openvino":
-        bits = precision(cpu_flags(), os.environ)
-        prepared = preparation.folder(data_dir, name)
-        return OpenvinoRuntime(prepared, threads=1, precision=bits, lanes=lanes)
+        return OpenvinoRuntime(preparation.folder(data_dir, name), threads=1, lanes=lanes)
     return load_float32(data_dir)
-
-
-def load_bfloat16(data_dir: Path) -> OpenvinoRuntime | None:
-    """The runtime ``openvino`` in bfloat16, where OpenVINO can compute in it.
-
-    It can on any CPU with AVX-512: where the CPU itself cannot, with the same numbers, but several
-    times slower than in float32.
-    """
-    if not AVX512.issubset(cpu_flags()):
-        return None
-    return OpenvinoRuntime(preparation.folder(data_dir, "openvino"), threads=1, precision="bf16")
 
 
 def load_float32(data_dir: Path) -> Float32Runtime:

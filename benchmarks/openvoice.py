@@ -15,7 +15,7 @@ from typing import Any
 from tests.speech.openvoice.seeded import FULL_CONFIG, Array, noise, voiced
 
 from benchmarks.table import Row, machine
-from darkchannel.speech.kokoro.runtime import choose, cpu_flags, precision
+from darkchannel.speech.kokoro.runtime import choose, cpu_flags, has_bfloat16
 from darkchannel.speech.openvoice.converter import Converter
 from darkchannel.speech.openvoice.export import export
 
@@ -53,7 +53,8 @@ def _ours(folder: Path) -> dict[str, Converter]:
     """By what computes the vocoder."""
     ways = {"onnxruntime": Converter(folder)}
     if importlib.util.find_spec("openvino") is not None:
-        ways["openvino"] = Converter(folder, precision=precision(cpu_flags(), os.environ))
+        precision = "bf16" if has_bfloat16(cpu_flags(), os.environ) else "f32"
+        ways["openvino"] = Converter(folder, precision=precision)
     return ways
 
 

@@ -47,7 +47,7 @@ def machine() -> str:
         lines = info.read_text().splitlines()
         model = next((x.split(": ")[1] for x in lines if x.startswith("model name")), model)
         known = next((x for x in lines if x.startswith("flags")), "").split()
-        flags = " ".join(f for f in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if f in known)
+        flags = " ".join(f for f in ("amx_bf16", "avx512_vnni", "avx512f", "avx2") if f in known)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{model}, {cores} cores ({flags or 'no vector flags known'}), {platform.platform()}"
 

@@ -38,11 +38,9 @@ def diagnose(settings: Settings) -> Iterator[Check]:
 def measure(settings: Settings, *, seconds: float = 4.0) -> Iterator[Check]:
     """Speak with each runtime on one thread for some seconds, and say how fast it is.
 
-    OpenVINO is left out where it would not be chosen: without bfloat16 it is the slowest.
     Weights are fetched and prepared where they are not there yet.
     """
-    used = choose(settings.kokoro_runtime).runtime
-    for runtime in (name for name in RUNTIMES if name != "openvino" or name == used):
+    for runtime in RUNTIMES:
         name = f"kokoro speed, {runtime}"
         yield _attempt(name, partial(_speed, settings, name, runtime, seconds))
 

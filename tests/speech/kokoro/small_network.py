@@ -25,7 +25,10 @@ POST_TAPS = 7
 
 
 def weights() -> dict[str, Array]:
-    """At random, in the shapes of the real ones for products of matrices."""
+    """At random, in the shapes of the real ones for products of matrices.
+
+    Those of the blocks also as ``whole`` numbers, as they are published and compiled.
+    """
     draw = np.random.default_rng(0)
 
     def some(*shape: int) -> Array:
@@ -36,8 +39,12 @@ def weights() -> dict[str, Array]:
     styles = 0
     for name, taps in blocks().items():
         channels = CHANNELS[level_of(name)]
-        made[f"{name}.taps"] = np.stack([some(taps, channels, channels) for _ in range(6)])
-        made[f"{name}.alphas"] = draw.uniform(0.5, 2, (6, channels)).astype(np.float32)
+        whole = draw.integers(-64, 64, (6, channels, channels, taps), np.int8)
+        steps = draw.uniform(0.5, 2, 6).astype(np.float32) / (37 * np.sqrt(taps * channels))
+        alphas = draw.uniform(0.5, 2, (6, channels)).astype(np.float32)
+        made |= {f"{name}.whole": whole, f"{name}.steps": steps, f"{name}.alphas": alphas}
+        filters = whole * steps[:, None, None, None] / alphas[:, None, :, None]
+        made[f"{name}.taps"] = filters.transpose(0, 3, 2, 1).astype(np.float32)
         made[f"{name}.bias"] = some(channels)
         styles += 12 * channels
     for number, channels in enumerate(CHANNELS):
@@ -58,15 +65,27 @@ def spectral(given: dict[str, Array]) -> Layers:
     return SpectralLayers(given)
 
 
-def tiled(given: dict[str, Array], size: int = 2**11) -> Layers:
-    """Layers as the runtime ``openvino`` computes them, in float32.
+def tiled_floats(given: dict[str, Array], size: int = 2**11) -> Layers:
+    """Layers as the runtime ``openvino`` would compute them in float32, to compare exactly."""
+    return tiled(given, size, whole=False)
+
+
+def tiled(given: dict[str, Array], size: int = 2**11, *, whole: bool = True) -> Layers:
+    """Layers as the runtime ``openvino`` computes them.
 
     Args:
         given: the weights.
         size: of a tile: small, so that short signals are several.
+        whole: whether the products of the blocks' filters are of whole numbers.
     """
     core = openvino_session.core()
-    layers = openvino_tiles.layers(given | openvino_tiles.arranged(given), size=size)
+    published = {f"{name}.taps": given[f"{name}.whole"] for name in blocks()}
+    compiled = given | openvino_tiles.arranged(given) | published
+    layers = openvino_tiles.layers(compiled, size=size)
+    if not whole:
+        for name, layer in layers.items():
+            weight = layer.weight * np.float32(layer.step or 1)
+            layers[name] = layer._replace(weight=weight, step=None)
     graphs = {name: partial(openvino_graph.tile, layer) for name, layer in layers.items()}
     return openvino_tiles.TiledLayers(
         layers,

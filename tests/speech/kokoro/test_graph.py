@@ -173,6 +173,43 @@ def graph(published: Path) -> FloatGraph:
     return FloatGraph(published)
 
 
+def with_zero_point(published: Path, zero: int) -> FloatGraph:
+    """The network whose convolution's numbers count from another zero."""
+    model = onnx.load(str(published))
+    for tensor in model.graph.initializer:
+        if tensor.name == "conv.weight_zero_point":
+            tensor.CopyFrom(numpy_helper.from_array(np.array(zero, np.uint8), tensor.name))
+    file = published.with_name(f"zero-{zero}.onnx")
+    onnx.save(model, str(file))
+    return FloatGraph(file)
+
+
+def test_a_weight_is_given_as_the_whole_numbers_it_was_published_in(published: Path) -> None:
+    """Exactly those, around zero, and what 1 stands for in them."""
+    weight, step = with_zero_point(published, 128).whole("/conv/Conv")
+    stored = {t.name: numpy_helper.to_array(t) for t in onnx.load(str(published)).graph.initializer}
+    assert weight.dtype == np.int8
+    np.testing.assert_array_equal(weight, stored["conv.weight_quantized"].astype(int) - 128)
+    assert step == stored["conv.weight_scale"]
+
+
+@pytest.mark.parametrize("zero", [127, 250])
+def test_whole_numbers_that_are_too_large_are_refused(published: Path, zero: int) -> None:
+    """Rather than wrapped around: 8 bits unsigned, around zero, may be more than 8 bits signed."""
+    with pytest.raises(ValueError, match="/conv/Conv: its weight does not fit in 8 bits"):
+        with_zero_point(published, zero).whole("/conv/Conv")
+
+
+def test_a_weight_that_is_not_of_one_step_is_not_given_as_whole_numbers(
+    graph: FloatGraph,
+) -> None:
+    """Those of an LSTM, and one with a step for each of its columns."""
+    with pytest.raises(KeyError):
+        graph.whole("/lstm/LSTM")
+    with pytest.raises(ValueError, match="size 1"):
+        graph.whole("/fc/MatMul")
+
+
 @pytest.fixture(scope="module")
 def expected(published: Path) -> dict[str, Array]:
     """The float weights that the 8-bit ones stand for."""

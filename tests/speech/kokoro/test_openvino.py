@@ -1,6 +1,6 @@
 """The graphs that OpenVINO compiles compute what the float graph does, at any length.
 
-In float32 here, whatever this machine has: a test must not depend on the CPU.
+Whole numbers of 8 bits are multiplied on any CPU, on some of them slowly: no test depends on it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import numpy.typing as npt
 import psutil
 import pytest
 from benchmarks.kokoro_fidelity import distance
-from benchmarks.kokoro_material import load_bfloat16
 
 from darkchannel.engines import fetch_weights
 from darkchannel.errors import EngineUnavailableError
@@ -27,6 +26,7 @@ from darkchannel.speech import openvino_session
 from darkchannel.speech.kokoro import openvino_runtime, preparation
 from darkchannel.speech.kokoro.float32 import Float32Runtime
 from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
+from darkchannel.speech.kokoro.openvino_tiles import TiledLayers
 from darkchannel.speech.kokoro.vocabulary import encode
 from tests.speech.kokoro import golden
 from tests.speech.kokoro.small_network import difference
@@ -39,8 +39,10 @@ if find_spec("openvino") is None:  # importing it here would let it report to it
 Array = npt.NDArray[np.float32]
 
 GOLDEN = golden.load()
-EQUAL_DB = -50
-"""Where two readings differ, the difference has less of the speech's power: -81 to -55 measured."""
+NEAR_DB = -18
+"""Of a difference, relative to the speech: 8 bits make one of -23 to -20, at any length."""
+NEAR_MEL_DB = 0.6
+"""Log-mel distance to ``float32``: 0.39 to 0.47 measured, where the published graph has 2."""
 
 
 def prepared(name: str) -> Path:
@@ -51,11 +53,11 @@ def prepared(name: str) -> Path:
 
 @cache
 def made(name: str) -> Float32Runtime | OpenvinoRuntime:
-    """A runtime with two threads, in float32."""
+    """A runtime with two threads."""
     folder = prepared(name)
     if name == "float32":
         return Float32Runtime(folder, threads=2)
-    return OpenvinoRuntime(folder, threads=2, precision="f32")
+    return OpenvinoRuntime(folder, threads=2)
 
 
 def counterpart(runtime: OpenvinoRuntime) -> Float32Runtime:
@@ -90,9 +92,10 @@ def test_the_spectrum_is_that_of_the_float_graph() -> None:
     spectrum = lane.generator(GOLDEN["float.frames"], source, style)
     runtime._lanes.put(lane)
     assert spectrum.shape == GOLDEN["float.spectrum"].shape
+    # Rounding to 8 bits; 0.5 in the logarithm of a magnitude would be 4 dB.
     off = spectrum - GOLDEN["float.spectrum"]
-    assert np.sqrt(np.square(off).mean()) < 1e-3
-    assert np.abs(off).max() < 0.05
+    assert np.sqrt(np.square(off).mean()) < 0.12
+    assert np.abs(off).max() < 1.3
 
 
 @pytest.mark.slow
@@ -107,7 +110,7 @@ def test_a_graph_that_cannot_be_compiled_is_named_each_time(
         raise RuntimeError("no such kernel")
 
     monkeypatch.setattr(openvino_session, "compiled", refuse)
-    broken = OpenvinoRuntime(prepared("openvino"), threads=2, precision="f32")
+    broken = OpenvinoRuntime(prepared("openvino"), threads=2)
     for _ in range(2):
         with pytest.raises(EngineUnavailableError, match="no such kernel") as refused:
             broken.run(tokens, style("pf_dora", 1), 1.0)
@@ -123,7 +126,7 @@ def test_it_says_the_same_at_the_same_times_as_float32() -> None:
     vector = style("pf_dora", len(tokens))
     ours, theirs = (made(name).run(tokens, vector, 1.0) for name in ("openvino", "float32"))
     assert ours.bounds == theirs.bounds
-    assert distance(ours.samples, theirs.samples) < 0.3
+    assert distance(ours.samples, theirs.samples) < NEAR_MEL_DB
     assert abs(loudness(ours.samples) - loudness(theirs.samples)) < 0.05
 
 
@@ -140,7 +143,8 @@ def test_a_chunk_of_any_length_sounds_the_same() -> None:
         ours = runtime.run(sentence[:count], vector, 1.0)
         theirs = reference.run(sentence[:count], vector, 1.0)
         assert ours.bounds == theirs.bounds, count
-        assert difference(ours.samples, theirs.samples) < EQUAL_DB, count
+        assert difference(ours.samples, theirs.samples) < NEAR_DB, count
+        assert distance(ours.samples, theirs.samples) < NEAR_MEL_DB, count
 
 
 @pytest.mark.slow
@@ -162,26 +166,23 @@ def test_lanes_compute_at_a_time() -> None:
     """Two threads speak different chunks of a book, and get what one alone gets."""
     prepared("openvino")
     folder = preparation.folder(settings().data_dir, "openvino")
-    lanes = openvino_runtime.shared(folder, threads=1, precision="f32", lanes=2)
-    assert openvino_runtime.shared(folder, threads=1, precision="f32", lanes=2) is lanes
+    lanes = openvino_runtime.shared(folder, threads=1, lanes=2)
+    assert openvino_runtime.shared(folder, threads=1, lanes=2) is lanes
     sentence = encode(SAID + ". ")
 
     def speak(count: int) -> Array:
         return lanes.run(sentence[:count], style("pf_dora", count), 1.0).samples
 
-    reference = counterpart(lanes)
     with ThreadPoolExecutor(2) as threads:
         spoken = list(threads.map(speak, [30, 20, 12, 12]))
     for count, samples in zip([30, 20, 12, 12], spoken, strict=True):
-        alone = reference.run(sentence[:count], style("pf_dora", count), 1.0).samples
-        assert difference(samples, alone) < EQUAL_DB, count
-    assert np.array_equal(spoken[2], spoken[3])
+        assert np.array_equal(samples, speak(count)), count
 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_lengths_met() -> None:
     """What was made for one length of chunk is not kept when another comes."""
-    runtime = OpenvinoRuntime(prepared("openvino"), threads=2, precision="f32")
+    runtime = OpenvinoRuntime(prepared("openvino"), threads=2)
     runtime.run(encode("a"), style("pf_dora", 1), 1.0)  # so that all is compiled
     lane = runtime._lanes.get()
 
@@ -205,7 +206,7 @@ import numpy as np
 from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 
 folder = Path(sys.argv[1])
-runtime = OpenvinoRuntime(folder, threads=2, precision="f32")
+runtime = OpenvinoRuntime(folder, threads=2)
 runtime.run((50, 51, 52), np.zeros(256, np.float32), 1.0)
 ours = {"decoder.bin", *(file.name for file in folder.glob("*.npy"))}
 held, name = 0, ""
@@ -216,6 +217,29 @@ for line in open("/proc/self/smaps"):
         held += int(line.split()[1])
 print(held / 1000)
 """
+
+
+@pytest.mark.slow
+def test_the_blocks_filters_multiply_whole_numbers() -> None:
+    """And not floats, which OpenVINO would fall back to without a word: four times slower."""
+    runtime = made("openvino")
+    assert isinstance(runtime, OpenvinoRuntime)
+    lane = runtime._lanes.get()
+    runtime._lanes.put(lane)
+    layers = lane.generator._layers
+    assert isinstance(layers, TiledLayers)
+    tiles = layers._graphs
+    graphs = {name: tiles[name] for name in tiles._read} | {"decoder": lane._graphs["decoder"]}
+    for name, graph in graphs.items():
+        nodes = [node.get_rt_info() for node in graph.get_runtime_model().get_ops()]
+        kernels = [
+            node["primitiveType"].astype(str)
+            for node in nodes
+            if node["layerType"].astype(str) == "Convolution"
+        ]
+        assert kernels
+        if name not in {"ups.0", "ups.1", "post"}:
+            assert all(kernel.endswith("_I8") for kernel in kernels), (name, kernels)
 
 
 @pytest.mark.slow
@@ -231,7 +255,7 @@ import sys
 from pathlib import Path
 from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 
-runtime = OpenvinoRuntime(Path(sys.argv[1]), threads=1, precision="f32", lanes=2)
+runtime = OpenvinoRuntime(Path(sys.argv[1]), threads=1, lanes=2)
 graphs = runtime._lanes.get().generator._layers._graphs
 print(len(graphs._read) - len(graphs._begun))
 """
@@ -250,26 +274,10 @@ def test_a_process_that_ends_does_not_compile_what_is_left() -> None:
 def test_a_runtime_that_nobody_uses_is_gone() -> None:
     """At once, not when somebody looks for circles: it is half a gigabyte."""
     folder = prepared("openvino")
-    one = openvino_runtime.shared(folder, threads=1, precision="f32", lanes=3)
+    one = openvino_runtime.shared(folder, threads=1, lanes=3)
     gone = weakref.ref(one)
     del one
     assert gone() is None
-
-
-@pytest.mark.acceptance
-@pytest.mark.timeout(600)
-def test_bfloat16_says_the_same() -> None:
-    """Every token lasts as long, as loud, and the sound is near; also where a CPU is slow at it."""
-    prepared("openvino")
-    runtime = load_bfloat16(settings().data_dir)
-    if runtime is None:
-        pytest.skip("OpenVINO computes in bfloat16 on CPUs with AVX-512 only")
-    tokens = encode(SAID)
-    ours = runtime.run(tokens, style("pf_dora", len(tokens)), 1.0)
-    theirs = made("float32").run(tokens, style("pf_dora", len(tokens)), 1.0)
-    assert ours.bounds == theirs.bounds
-    assert distance(ours.samples, theirs.samples) < 1.2
-    assert abs(loudness(ours.samples) - loudness(theirs.samples)) < 0.2
 
 
 @pytest.mark.acceptance

@@ -34,7 +34,7 @@ MOST_DB = -85
 def generators() -> tuple[Generator, Generator]:
     """By tiles, and by transforms."""
     weights = small_network.weights()
-    tiled = small_network.tiled(weights, openvino_tiles.TILE // 16)
+    tiled = small_network.tiled_floats(weights, openvino_tiles.TILE // 16)
     return Generator(weights, tiled), Generator(weights, small_network.spectral(weights))
 
 

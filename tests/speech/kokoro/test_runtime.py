@@ -5,40 +5,57 @@ from __future__ import annotations
 import pytest
 
 from darkchannel.errors import SettingError
-from darkchannel.speech.kokoro.runtime import RUNTIMES, best_for, choose, cpu_flags, precision
+from darkchannel.speech.kokoro.runtime import RUNTIMES, best_for, choose, cpu_flags, has_bfloat16
 
-SAPPHIRE_RAPIDS = {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile"}
-COOPER_LAKE = {"avx2", "avx512f", "avx512_bf16"}
+SAPPHIRE_RAPIDS = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"}
+ICE_LAKE = {"avx2", "avx512f", "avx512_vnni"}
 SKYLAKE = {"avx2", "avx512f"}
 MILAN = {"avx2", "fma"}
 NEHALEM = {"sse4_2"}
 
 
 @pytest.mark.parametrize(
-    ("flags", "environment", "runtime", "computes_in"),
+    ("flags", "most", "runtime"),
     [
-        (SAPPHIRE_RAPIDS, {}, "openvino", "bf16"),
-        (COOPER_LAKE, {}, "openvino", "bf16"),
-        (SAPPHIRE_RAPIDS, {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}, "float32", "f32"),
-        (SAPPHIRE_RAPIDS, {"ONEDNN_MAX_CPU_ISA": "avx2"}, "float32", "f32"),
-        (SAPPHIRE_RAPIDS, {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_AMX"}, "openvino", "bf16"),
-        (SKYLAKE, {}, "float32", "f32"),
-        (MILAN, {}, "float32", "f32"),
-        (NEHALEM, {}, "onnxruntime", "f32"),
-        (set(), {}, "onnxruntime", "f32"),
+        (SAPPHIRE_RAPIDS, "", "openvino"),
+        (SAPPHIRE_RAPIDS, "AVX512_CORE_AMX", "openvino"),
+        (SAPPHIRE_RAPIDS, "AVX512_CORE_VNNI", "openvino"),
+        (SAPPHIRE_RAPIDS, "AVX512_CORE", "float32"),
+        (SAPPHIRE_RAPIDS, "avx2", "float32"),
+        (ICE_LAKE, "", "openvino"),
+        (SKYLAKE, "", "float32"),
+        (MILAN, "", "float32"),
+        (NEHALEM, "", "onnxruntime"),
+        (set(), "", "onnxruntime"),
+    ],
+)
+def test_whole_numbers_are_multiplied_only_where_the_cpu_is_fast_at_it(
+    flags: set[str], most: str, runtime: str
+) -> None:
+    """VNNI, and not switched off: else float32, or what needs no vectors."""
+    environment = {"ONEDNN_MAX_CPU_ISA": most} if most else {}
+    assert best_for(flags, environment, has_openvino=True).runtime == runtime
+
+
+@pytest.mark.parametrize(
+    ("flags", "most", "has"),
+    [
+        (SAPPHIRE_RAPIDS, "", True),
+        (SAPPHIRE_RAPIDS, "AVX512_CORE_AMX", True),
+        (SAPPHIRE_RAPIDS, "AVX512_CORE_VNNI", False),
+        (ICE_LAKE, "", False),
     ],
 )
 def test_bfloat16_is_computed_only_where_the_cpu_has_it(
-    flags: set[str], environment: dict[str, str], runtime: str, computes_in: str
+    flags: set[str], most: str, has: bool
 ) -> None:
-    """AMX or AVX512-BF16, and not switched off: else float32, or what needs no vectors."""
-    assert best_for(flags, environment, has_openvino=True).runtime == runtime
-    assert precision(flags, environment) == computes_in
+    """AMX or AVX512-BF16, and not switched off: emulated it would be slow."""
+    assert has_bfloat16(flags, {"ONEDNN_MAX_CPU_ISA": most} if most else {}) is has
 
 
 def test_without_openvino_the_reason_says_what_to_install() -> None:
-    """A CPU that could be several times as fast is told how."""
-    choice = best_for(SAPPHIRE_RAPIDS, {}, has_openvino=False)
+    """A CPU that could be twice as fast is told how."""
+    choice = best_for(ICE_LAKE, {}, has_openvino=False)
     assert choice.runtime == "float32"
     assert "pip install 'darkchannel[openvino]'" in choice.reason
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.kokoro_material import AVX512
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,9 @@ from tests.speech.openvoice.seeded import RATE, SMALL, noise, voiced
 
 if find_spec("openvino") is None:
     pytest.skip("there is no OpenVINO for this platform", allow_module_level=True)
+
+AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
+"""What OpenVINO needs to compute in bfloat16 on a CPU that does not."""
 
 HOP = 16
 """Samples of the small model's frame."""

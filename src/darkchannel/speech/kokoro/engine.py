@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +16,7 @@ from darkchannel.speech import weights
 from darkchannel.speech.edges import Edges, Samples, find_edges
 from darkchannel.speech.engine import Speech, TokenTime, Voice
 from darkchannel.speech.kokoro import espeak, phonemes, preparation, vocabulary
-from darkchannel.speech.kokoro.runtime import Runtime, choose, cpu_flags, precision
+from darkchannel.speech.kokoro.runtime import Runtime, choose
 from darkchannel.speech.kokoro.weights import (
     KOKORO,
     STYLE_ROWS,
@@ -106,13 +105,7 @@ class KokoroEngine:
         """Of the runtime, the weights, the phonemes and this code."""
         digest = KOKORO.files[0].sha256[:12]
         sounds = f"espeak-{espeak.version()}-phonemes-{phonemes.VERSION}"
-        return f"kokoro-{self._computed_by()}-{VERSION}-{digest}-{sounds}"
-
-    def _computed_by(self) -> str:
-        """The runtime, and how precise it is where that depends on the CPU."""
-        if self._runtime_name == "openvino":
-            return f"openvino-{precision(cpu_flags(), os.environ)}"
-        return self._runtime_name
+        return f"kokoro-{self._runtime_name}-{VERSION}-{digest}-{sounds}"
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -199,8 +192,7 @@ class KokoroEngine:
         if self._runtime_name == "openvino":
             from darkchannel.speech.kokoro.openvino_runtime import shared
 
-            bits = precision(cpu_flags(), os.environ)
-            return shared(prepared, threads=self._threads, precision=bits, lanes=self._lanes)
+            return shared(prepared, threads=self._threads, lanes=self._lanes)
         from darkchannel.speech.kokoro.float32 import Float32Runtime
 
         return Float32Runtime(prepared, threads=self._threads)

@@ -60,6 +60,7 @@ class FloatGraph:
             raise ValueError("it is not an ONNX file") from error
         if not self._model.graph.node:
             raise ValueError("it holds no graph")
+        self._steps: dict[str, Array] = {}
         self._constants: dict[str, Array] = {
             tensor.name: numpy_helper.to_array(tensor) for tensor in self._model.graph.initializer
         }
@@ -116,6 +117,27 @@ class FloatGraph:
         if user.op_type == "Add" and bias:
             return weight, bias[0]
         raise ValueError(f"{name} has no constant bias")
+
+    def whole(self, name: str) -> tuple[Array, float]:
+        """The weight of a layer as the whole numbers that it was published in.
+
+        Args:
+            name: of the layer's node, as in the published graph.
+
+        Returns:
+            The weight (int8) in the graph's layout, and what 1 stands for in it.
+
+        Raises:
+            KeyError: there is no such layer, or its weight was published as floats.
+            ValueError: it has several steps, or its numbers lie too far from zero for int8.
+        """
+        weight = self.node(name).input[1]
+        step = self._steps[weight].item()
+        numbers = np.rint(self._constants[weight] / step)
+        limits = np.iinfo(np.int8)
+        if numbers.min() < limits.min or numbers.max() > limits.max:
+            raise ValueError(f"{name}: its weight does not fit in 8 bits around zero")
+        return numbers.astype(np.int8), step
 
     def cut(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> bytes:
         """The part of the graph between some tensors, as an ONNX file.
@@ -217,6 +239,7 @@ class FloatGraph:
         zero = self._constants[node.input[3]].astype(np.float32)
         name = f"{node.input[1]}.float"
         self._constants[name] = ((weight - zero) * scale).astype(np.float32)
+        self._steps[name] = scale
         layer = helper.make_node(
             node.op_type.removesuffix("Integer"),
             [quantise.input[0], name, *bias],

@@ -10,9 +10,10 @@ through several.  What a tile's layer reads and writes stays in a core's caches.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from darkchannel.speech.kokoro.generator import (
     SPECTRUM_ROWS,
@@ -40,9 +41,12 @@ class Layer(NamedTuple):
     """One layer, computed a tile at a time.
 
     Attributes:
-        weight: of the convolution, shape ``[each * outputs, inputs, taps]``.
-        slope: below zero, of the leaky rectifier before it; None if an
-            :class:`.generator.Activation` is before it.
+        weight: of the convolution, shape ``[each * outputs, inputs, taps]``; whole numbers (int8)
+            if there is a step.
+        step: what 1 stands for in a weight of whole numbers: the products are of such.
+        slope: below zero, of the leaky rectifier before it.
+        alphas: of the :class:`.generator.Activation` before it, which is divided by them; shape
+            ``[inputs]``. None if there is a slope.
         dilation: of the convolution.
         each: rows of the result for each place of the convolution.
         plus: signals that are added.
@@ -50,8 +54,10 @@ class Layer(NamedTuple):
         size: numbers that a tile takes or makes, at most.
     """
 
-    weight: Array
+    weight: npt.NDArray[Any]
+    step: float | None = None
     slope: float | None = None
+    alphas: Array | None = None
     dilation: int = 1
     each: int = 1
     plus: int = 0
@@ -80,29 +86,27 @@ class Layer(NamedTuple):
 
 
 def arranged(weights: Mapping[str, Array]) -> dict[str, Array]:
-    """The filters of the generator's layers as they are compiled.
+    """The filters of the upsampling and of the last layer as they are compiled.
 
     Args:
         weights: those of :func:`.parts.write`, in the shapes that products of matrices take.
 
     Returns:
-        Those of the blocks ``[6, outputs, inputs, taps]``, of the upsampling and the last layer
-        ``[outputs, inputs, taps]``.
+        By the same names, of shape ``[outputs, inputs, taps]``.
     """
-    made = {f"{name}.taps": weights[f"{name}.taps"].transpose(0, 3, 2, 1) for name in blocks()}
-    for level in range(len(STRIDES)):
-        # What is behind a sample's own tap comes from the sample before.
-        made[f"ups.{level}"] = weights[f"ups.{level}"][::-1].transpose(2, 1, 0)
+    # What is behind a sample's own tap comes from the sample before.
+    ups = [f"ups.{level}" for level in range(len(STRIDES))]
+    made = {name: weights[name][::-1].transpose(2, 1, 0) for name in ups}
     post = weights["post.weight"]
     made["post.weight"] = post.reshape(len(post), -1, SPECTRUM_ROWS).transpose(2, 0, 1)
     return {name: np.ascontiguousarray(value) for name, value in made.items()}
 
 
-def layers(weights: Mapping[str, Array], *, size: int = TILE) -> dict[str, Layer]:
+def layers(weights: Mapping[str, npt.NDArray[Any]], *, size: int = TILE) -> dict[str, Layer]:
     """The generator's, by name, in the order of their use.
 
     Args:
-        weights: by name, the filters as of :func:`arranged`.
+        weights: by name, as preparation wrote them.
         size: of a tile.
     """
     made: dict[str, Layer] = {}
@@ -110,19 +114,24 @@ def layers(weights: Mapping[str, Array], *, size: int = TILE) -> dict[str, Layer
         names = [name for name in blocks() if level_of(name) == level]
         noise, *residual = names
         made |= _block(weights, noise, plus=1)
-        made[f"ups.{level}"] = Layer(weights[f"ups.{level}"], 0.1, each=STRIDES[level], plus=1)
+        made[f"ups.{level}"] = Layer(
+            weights[f"ups.{level}"], slope=0.1, each=STRIDES[level], plus=1
+        )
         for number, name in enumerate(residual):
             made |= _block(weights, name, plus=min(number, 1) + 1)
-    made["post"] = Layer(weights["post.weight"], 0.01, summed=False)
+    made["post"] = Layer(weights["post.weight"], slope=0.01, summed=False)
     return {name: layer._replace(size=size) for name, layer in made.items()}
 
 
-def _block(weights: Mapping[str, Array], name: str, *, plus: int) -> dict[str, Layer]:
+def _block(weights: Mapping[str, npt.NDArray[Any]], name: str, *, plus: int) -> dict[str, Layer]:
     taps = weights[f"{name}.taps"]
+    steps, alphas = weights[f"{name}.steps"], weights[f"{name}.alphas"]
     added = [0, 1] * (len(taps) // 2)
     added[-1] = plus
     return {
-        f"{name}.{i}": Layer(filter_, dilation=dilation(i), plus=added[i])
+        f"{name}.{i}": Layer(
+            filter_, float(steps[i]), alphas=alphas[i], dilation=dilation(i), plus=added[i]
+        )
         for i, filter_ in enumerate(taps)
     }
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ from darkchannel.speech.kokoro.spectral import arranged
 
 Array = npt.NDArray[np.float32]
 
-TOTAL_BYTES = {"float32": 324_400_000, "openvino": 324_500_000}
+TOTAL_BYTES = {"float32": 324_400_000, "openvino": 188_900_000}
 """Of all files of a runtime, to the next hundred thousand."""
 
 _GENERATOR = "/decoder/decoder/generator"
@@ -61,7 +62,7 @@ def write(runtime: str, graph: FloatGraph, folder: Path) -> Iterator[Path]:
         yield from _write_openvino(graph, folder)
     weights = _generator(graph)
     if runtime == "openvino":
-        weights |= openvino_tiles.arranged(weights)
+        weights |= openvino_tiles.arranged(weights) | _whole(graph)
     for name in _large():
         np.save(folder / f"{name}.npy", weights.pop(name), allow_pickle=False)
         yield folder / f"{name}.npy"
@@ -188,6 +189,22 @@ def _style(graph: FloatGraph, block: str) -> tuple[Array, Array]:
             # The first half are gains, as differences from 1.
             biases.append(bias + np.repeat(np.array([1, 0], np.float32), channels))
     return np.concatenate(weights, axis=1), np.concatenate(biases)
+
+
+def _whole(graph: FloatGraph) -> dict[str, npt.NDArray[Any]]:
+    """Taps of the blocks' filters as whole numbers, ``[6, outputs, inputs, taps]``; their steps."""
+    weights: dict[str, npt.NDArray[Any]] = {}
+    for block in blocks():
+        filters, steps = zip(*(graph.whole(name) for name in _filters(block)), strict=True)
+        weights[f"{block}.taps"] = np.stack(filters)
+        weights[f"{block}.steps"] = np.array(steps, np.float32)
+    return weights
+
+
+def _filters(block: str) -> list[str]:
+    """Names of a block's six filters, in the order of their use."""
+    indices = range(len(BLOCK_TAPS))
+    return [f"{_GENERATOR}/{block}/convs{which}.{i}/Conv" for i in indices for which in (1, 2)]
 
 
 def _block(graph: FloatGraph, block: str) -> tuple[Array, Array, Array]:

@@ -18,16 +18,21 @@ from darkchannel.errors import SettingError
 Array = npt.NDArray[np.float32]
 
 RUNTIMES = ("float32", "onnxruntime", "openvino")
-"""``openvino`` computes decoder and generator in bfloat16, on CPUs that multiply such numbers
-themselves; on others in float32, slower than the next.  ``float32`` computes with float weights,
-and convolves by Fourier transforms.  ``onnxruntime`` computes the published graph with its 8-bit
-weights, as other tools do: no preparation, less disk, further from the model as it was trained."""
+"""``openvino`` multiplies whole numbers of 8 bits in decoder and generator, on CPUs that multiply
+such numbers four times as fast as floats.  ``float32`` computes with float weights, and convolves
+by Fourier transforms.  ``onnxruntime`` computes the published graph, which rounds signals more
+coarsely and everywhere, as other tools do: no preparation, less disk, further from the model as it
+was trained."""
+
+WHOLE_NUMBERS_FLAG = "avx512_vnni"
+"""Of a CPU where ``openvino`` was measured to be the fastest; those with AMX have it too."""
 
 BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 
-_WITHOUT_BFLOAT16 = frozenset(
-    {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"}
+_WITHOUT_WHOLE_NUMBERS = frozenset(
+    {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE"}
 )
+_WITHOUT_BFLOAT16 = _WITHOUT_WHOLE_NUMBERS | {"AVX512_CORE_VNNI"}
 """Values of ONEDNN_MAX_CPU_ISA, by which OpenVINO may be told to use less than the CPU has."""
 
 
@@ -96,28 +101,32 @@ def best_for(
         environment: may hold ONEDNN_MAX_CPU_ISA.
         has_openvino: whether it is installed; None means to look.
     """
-    if precision(flags, environment) == "bf16":
+    capped = _most(environment) in _WITHOUT_WHOLE_NUMBERS
+    if WHOLE_NUMBERS_FLAG in flags and not capped:
         if has_openvino is None:
             has_openvino = importlib.util.find_spec("openvino") is not None
         if has_openvino:
-            return Choice("openvino", "this CPU multiplies bfloat16 numbers")
+            return Choice("openvino", "this CPU multiplies 8-bit numbers fastest (VNNI)")
         return Choice(
             "float32",
             "openvino, which is faster on this CPU, is not installed: "
             "pip install 'darkchannel[openvino]'",
         )
     if "avx2" in flags:
-        return Choice("float32", "this CPU has AVX2 but no bfloat16 (AMX, AVX512-BF16) to use")
+        return Choice("float32", "this CPU has AVX2 but no AVX512-VNNI to use")
     return Choice("onnxruntime", "this CPU is not known to have AVX2")
 
 
-def precision(flags: Collection[str], environment: Mapping[str, str]) -> str:
-    """What the ``openvino`` runtime computes in: ``bf16`` or, where there is no such, ``f32``.
+def has_bfloat16(flags: Collection[str], environment: Mapping[str, str]) -> bool:
+    """Whether OpenVINO may compute in bfloat16.
 
     Without the hardware bfloat16 is emulated, several times slower than float32: never that.
     """
-    capped = environment.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16
-    return "bf16" if BFLOAT16_FLAGS & set(flags) and not capped else "f32"
+    return bool(BFLOAT16_FLAGS & set(flags)) and _most(environment) not in _WITHOUT_BFLOAT16
+
+
+def _most(environment: Mapping[str, str]) -> str:
+    return environment.get("ONEDNN_MAX_CPU_ISA", "").upper()
 
 
 @cache
