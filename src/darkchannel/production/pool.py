@@ -150,22 +150,24 @@ class _Remote(ThreadPoolExecutor):
 def _serve(leash: Connection, pipes: Sequence[Connection]) -> None:
     """Make calls, those of each pipe in a thread of its own, until the pipes are closed."""
     _start_worker(leash)
-    threads = [
-        threading.Thread(target=_answer_calls, args=(pipe,), name="speech") for pipe in pipes
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    closed = threading.Semaphore(0)
+    for pipe in pipes:
+        threading.Thread(target=_answer_calls, args=(pipe, closed), name="speech").start()
+    for _ in pipes:
+        closed.acquire()
+    os._exit(0)
 
 
-def _answer_calls(pipe: Connection) -> None:
+def _answer_calls(pipe: Connection, closed: threading.Semaphore) -> None:
     while True:
         try:
             call = pipe.recv_bytes()
         except EOFError:
-            return
+            break
         pipe.send_bytes(_made(call))
+    closed.release()
+    # A thread that ended would take its engine apart, for a second: the system does it at once.
+    threading.Event().wait()
 
 
 def _made(call: bytes) -> bytes:

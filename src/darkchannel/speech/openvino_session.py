@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -30,20 +30,29 @@ def core() -> Core:
     return openvino.Core()
 
 
-def compiled(
-    core: Core, model: Model, *, threads: int, precision: str, lanes: int = 1
-) -> CompiledModel:
+def compiled(core: Core, model: Model, *, threads: int, precision: str) -> CompiledModel:
     """A graph made ready for a worker.
 
     Args:
         core: of :func:`core`.
         model: the graph.
         threads: of one inference.
-        precision: ``bf16`` or ``f32``.
-        lanes: inferences at a time; they share the weights, and have signals of their own.
+        precision: of the arithmetic that is not of whole numbers: ``bf16`` or ``f32``.
 
     Raises:
         RuntimeError: it cannot be compiled.
+    """
+    return core.compile_model(model, "CPU", options(model, threads=threads, precision=precision))
+
+
+def options(model: Model, *, threads: int, precision: str, lanes: int = 1) -> dict[str, object]:
+    """How a graph is to be compiled for a worker.
+
+    Args:
+        model: the graph.
+        threads: of one inference.
+        precision: as above.
+        lanes: inferences at a time; they share the weights, and have signals of their own.
     """
     chosen: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": precision,
@@ -56,7 +65,7 @@ def compiled(
     if model.is_dynamic():
         # It would keep what it makes for each size it meets, 1.5 MB a size; and be no faster.
         chosen["CPU_RUNTIME_CACHE_CAPACITY"] = 0
-    return core.compile_model(model, "CPU", chosen)
+    return chosen
 
 
 class Graphs:
@@ -65,23 +74,28 @@ class Graphs:
     def __init__(
         self,
         read: Mapping[str, Callable[[], Model]],
-        compiled: Callable[[Callable[[], Model]], CompiledModel],
+        compiled: Callable[[Callable[[], Model]], Sequence[CompiledModel]],
+        *,
+        threads: int = 1,
     ) -> None:
         """Begin.
 
         Args:
             read: makes each graph, by name.
-            compiled: of what one of them makes; raises EngineUnavailableError if it cannot be.
+            compiled: of what one of them makes, one for each lane; raises EngineUnavailableError
+                if it cannot be.
+            threads: that compile.
         """
         self._read = read
         self._compiled = compiled
         self._lock = Lock()
-        self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
-        self._begun: dict[str, Future[CompiledModel]] = {}
-        self._go_on()
+        self._compiler = ThreadPoolExecutor(threads, thread_name_prefix="compile")
+        self._begun: dict[str, Future[Sequence[CompiledModel]]] = {}
+        for _ in range(threads):
+            self._go_on()
 
-    def __getitem__(self, name: str) -> CompiledModel:
-        """A graph; waits for it.
+    def __getitem__(self, name: str) -> Sequence[CompiledModel]:
+        """A graph, one for each lane; waits for it.
 
         Raises:
             EngineUnavailableError: it cannot be compiled; each call tries.
@@ -90,20 +104,20 @@ class Graphs:
             future = self._begin(name)
         return future.result()
 
-    def _begin(self, name: str) -> Future[CompiledModel]:
+    def _begin(self, name: str) -> Future[Sequence[CompiledModel]]:
         begun = self._begun.get(name)
         if begun is None or (begun.done() and begun.exception()):
             begun = self._begun[name] = self._compiler.submit(self._make, self._read[name])
         return begun
 
-    def _make(self, read: Callable[[], Model]) -> CompiledModel:
+    def _make(self, read: Callable[[], Model]) -> Sequence[CompiledModel]:
         try:
             return self._compiled(read)
         finally:
             self._go_on()
 
     def _go_on(self) -> None:
-        """Begin the next, one at a time: a process that ends waits for what is begun."""
+        """Begin the next, one for each thread: a process that ends waits for what is begun."""
         with self._lock:
             name = next((name for name in self._read if name not in self._begun), None)
             if name is not None:

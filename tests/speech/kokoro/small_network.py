@@ -40,16 +40,17 @@ def weights() -> dict[str, Array]:
     for name, taps in blocks().items():
         channels = CHANNELS[level_of(name)]
         whole = draw.integers(-64, 64, (6, channels, channels, taps), np.int8)
-        steps = draw.uniform(0.5, 2, 6).astype(np.float32) / (37 * np.sqrt(taps * channels))
+        steps = draw.uniform(0.5, 2, 6) / (37 * np.sqrt(taps * channels))
         alphas = draw.uniform(0.5, 2, (6, channels)).astype(np.float32)
-        made |= {f"{name}.whole": whole, f"{name}.steps": steps, f"{name}.alphas": alphas}
+        made |= {f"{name}.whole": whole, f"{name}.steps": steps.astype(np.float32)}
+        made[f"{name}.alphas"] = alphas
         filters = whole * steps[:, None, None, None] / alphas[:, None, :, None]
         made[f"{name}.taps"] = filters.transpose(0, 3, 2, 1).astype(np.float32)
         made[f"{name}.bias"] = some(channels)
         styles += 12 * channels
     for number, channels in enumerate(CHANNELS):
         inputs = (FRAMES, CHANNELS[0])[number]
-        made[f"ups.{number}"] = some(2, inputs, STRIDES[number] * channels)
+        made[f"ups.{number}"] = _whole(2, inputs, STRIDES[number] * channels)
         made[f"bias.{number}"] = some(channels)
     made["noise.0"] = some(2 * STRIDES[1] * SPECTRUM_ROWS, CHANNELS[0])
     made["noise.1"] = some(SPECTRUM_ROWS, CHANNELS[1])
@@ -58,6 +59,13 @@ def weights() -> dict[str, Array]:
     made["style.weight"] = some(128, styles)
     made["style.bias"] = np.ones(styles, np.float32)
     return made
+
+
+def _whole(*shape: int) -> Array:
+    """Multiples of one step, for each of the last axis, so that none is lost in 8 bits."""
+    made = np.random.default_rng(1).integers(-127, 128, shape).astype(np.float32)
+    made[0, 0] = 127
+    return made / np.float32(75 * np.sqrt(np.prod(shape[:-1])))
 
 
 def spectral(given: dict[str, Array]) -> Layers:
@@ -84,14 +92,15 @@ def tiled(given: dict[str, Array], size: int = 2**11, *, whole: bool = True) -> 
     layers = openvino_tiles.layers(compiled, size=size)
     if not whole:
         for name, layer in layers.items():
-            weight = layer.weight * np.float32(layer.step or 1)
-            layers[name] = layer._replace(weight=weight, step=None)
+            if layer.steps is not None:
+                weight = layer.weight * layer.steps[:, None, None]
+                layers[name] = layer._replace(weight=weight, steps=None)
     graphs = {name: partial(openvino_graph.tile, layer) for name, layer in layers.items()}
     return openvino_tiles.TiledLayers(
         layers,
         Graphs(
             graphs,
-            lambda read: openvino_session.compiled(core, read(), threads=1, precision="f32"),
+            lambda read: [openvino_session.compiled(core, read(), threads=1, precision="f32")],
         ),
     )
 

@@ -22,12 +22,12 @@ from benchmarks.kokoro_fidelity import distance
 
 from darkchannel.engines import fetch_weights
 from darkchannel.errors import EngineUnavailableError
-from darkchannel.speech import openvino_session
 from darkchannel.speech.kokoro import openvino_runtime, preparation
 from darkchannel.speech.kokoro.float32 import Float32Runtime
 from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 from darkchannel.speech.kokoro.openvino_tiles import TiledLayers
 from darkchannel.speech.kokoro.vocabulary import encode
+from darkchannel.speech.openvino_kept import KeptGraphs
 from tests.speech.kokoro import golden
 from tests.speech.kokoro.small_network import difference
 from tests.speech.kokoro.test_float32 import SAID, SOME_VOICES, require_speech, style
@@ -103,19 +103,19 @@ def test_a_graph_that_cannot_be_compiled_is_named_each_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The error says what to do, and the next chunk tries again."""
-    compiled, tokens = openvino_session.compiled, encode("a")
+    compiled, tokens = KeptGraphs.compiled, encode("a")
     wanted = made("openvino").run(tokens, style("pf_dora", 1), 1.0)
 
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr(openvino_session, "compiled", refuse)
+    monkeypatch.setattr(KeptGraphs, "compiled", refuse)
     broken = OpenvinoRuntime(prepared("openvino"), threads=2)
     for _ in range(2):
         with pytest.raises(EngineUnavailableError, match="no such kernel") as refused:
             broken.run(tokens, style("pf_dora", 1), 1.0)
         assert "DARKCHANNEL_KOKORO_RUNTIME=float32" in refused.value.remedy
-    monkeypatch.setattr(openvino_session, "compiled", compiled)
+    monkeypatch.setattr(KeptGraphs, "compiled", compiled)
     assert np.array_equal(broken.run(tokens, style("pf_dora", 1), 1.0).samples, wanted.samples)
 
 
@@ -220,7 +220,7 @@ print(held / 1000)
 
 
 @pytest.mark.slow
-def test_the_blocks_filters_multiply_whole_numbers() -> None:
+def test_all_filters_but_the_last_multiply_whole_numbers() -> None:
     """And not floats, which OpenVINO would fall back to without a word: four times slower."""
     runtime = made("openvino")
     assert isinstance(runtime, OpenvinoRuntime)
@@ -229,7 +229,8 @@ def test_the_blocks_filters_multiply_whole_numbers() -> None:
     layers = lane.generator._layers
     assert isinstance(layers, TiledLayers)
     tiles = layers._graphs
-    graphs = {name: tiles[name] for name in tiles._read} | {"decoder": lane._graphs["decoder"]}
+    graphs = {name: tiles[name][0] for name in tiles._read}
+    graphs["decoder"] = lane._graphs["decoder"][0]
     for name, graph in graphs.items():
         nodes = [node.get_rt_info() for node in graph.get_runtime_model().get_ops()]
         kernels = [
@@ -238,8 +239,8 @@ def test_the_blocks_filters_multiply_whole_numbers() -> None:
             if node["layerType"].astype(str) == "Convolution"
         ]
         assert kernels
-        if name not in {"ups.0", "ups.1", "post"}:
-            assert all(kernel.endswith("_I8") for kernel in kernels), (name, kernels)
+        whole = all(kernel.endswith("_I8") for kernel in kernels)
+        assert whole == (name != "post"), (name, kernels)
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def tile(layer: Layer) -> Model:
     else:
         given += [op.parameter([inputs], np.float32) for _ in range(2)]
         active = op.multiply(_snake(*given), _floats(1 / layer.alphas))
-    if layer.step is None:
+    if layer.steps is None:
         weight = op.constant(layer.weight[:, :, None], shared_memory=True)
         made = op.reshape(_convolution(active, weight, layer), _integers(result), False)
     else:
@@ -85,7 +85,7 @@ def tile(layer: Layer) -> Model:
         # its quiet parts; one for each row or channel cannot be taken out of a convolution's sums.
         unit = _unit(active)
         whole = _rounded(op.divide(active, unit))
-        weight = _whole_weight(layer.weight, layer.step)
+        weight = _whole_weight(layer.weight, layer.steps)
         made = op.reshape(_convolution(whole, weight, layer), _integers(result), False)
         made = op.multiply(made, unit)
     for _ in range(layer.plus):
@@ -130,11 +130,11 @@ def _rounded(scaled: Node) -> Node:
     return op.fake_quantize(scaled, *ends, *ends, 256)
 
 
-def _whole_weight(weight: Array, step: float) -> Node:
+def _whole_weight(weight: Array, steps: Array) -> Node:
     from darkchannel.speech.openvino_library import opset13 as op
 
     numbers = op.constant(weight[:, :, None], shared_memory=True)
-    return op.multiply(op.convert(numbers, np.float32), _floats(step))
+    return op.multiply(op.convert(numbers, np.float32), _floats(steps.reshape(-1, 1, 1, 1)))
 
 
 def _snake(signal: Node, scale: Node, shift: Node) -> Node:
@@ -275,7 +275,9 @@ class _Decoder:
         except KeyError:
             made = convolved(signal, _floats(weight[:, :, None]))
         else:
-            made = self._in_two(signal, partial(convolved, weight=_whole_weight(whole, step)))
+            made = self._in_two(
+                signal, partial(convolved, weight=_whole_weight(whole, np.array([step])))
+            )
         return made if bias is None else self._op.add(made, _floats(bias.reshape(1, -1, 1, 1)))
 
     def _in_two(self, signal: Node, convolved: Callable[[Node], Node]) -> Node:

@@ -9,7 +9,7 @@ float model, where float weights in float32 have 0.46 and the published graph, w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,12 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from darkchannel.errors import EngineUnavailableError
-from darkchannel.speech import openvino_session
-from darkchannel.speech.kokoro import mapped, openvino_graph, openvino_tiles
+from darkchannel.speech import mapped, openvino_session
+from darkchannel.speech.kokoro import openvino_graph, openvino_tiles
 from darkchannel.speech.kokoro.generator import Generator
 from darkchannel.speech.kokoro.openvino_tiles import TiledLayers
 from darkchannel.speech.kokoro.parts import generator_weights
 from darkchannel.speech.kokoro.prepared import TIMBRE, PreparedRuntime
+from darkchannel.speech.openvino_kept import KeptGraphs
 from darkchannel.speech.openvino_session import Graphs
 
 if TYPE_CHECKING:
@@ -52,13 +53,15 @@ class OpenvinoRuntime(PreparedRuntime):
         decoder = {"decoder": partial(_read, core, text, self._decoder_weights)}
         layers = openvino_tiles.layers(weights)
         tiles = {name: partial(openvino_graph.tile, layer) for name, layer in layers.items()}
-        compiled = partial(_compiled, core, weights=weights, threads=threads)
-        decoding = Graphs(decoder, partial(compiled, lanes=lanes))
+        self._kept = KeptGraphs(core, prepared / "compiled")
+        compiled = partial(_compiled, self._kept, weights, threads=threads)
+        decoding = Graphs(decoder, partial(compiled, lanes=lanes, copies=1))
+        # Lanes have graphs of their own: one that two share wakes a thread for each inference, and
+        # a tile is too short for that.
+        tiling = Graphs(tiles, partial(compiled, lanes=1, copies=lanes), threads=lanes)
         self._lanes: SimpleQueue[_Lane] = SimpleQueue()
-        for _ in range(lanes):
-            # Graphs of their own: one that two share wakes a thread for each inference, and a tile
-            # is too short for that.
-            generator = Generator(weights, TiledLayers(layers, Graphs(tiles, compiled)))
+        for lane in range(lanes):
+            generator = Generator(weights, TiledLayers(layers, tiling, lane=lane))
             self._lanes.put(_Lane(decoding, generator))
         super().__init__(prepared, threads=threads, shared=False)
 
@@ -74,6 +77,7 @@ class OpenvinoRuntime(PreparedRuntime):
         try:
             frames = lane.decode(letters, pitch, loudness, style[:TIMBRE])
             mapped.give_back([self._decoder_weights])
+            self._kept.give_back()
             return lane.generator(frames, source, style[:TIMBRE])
         finally:
             self._lanes.put(lane)
@@ -90,7 +94,7 @@ class _Lane:
     def decode(self, letters: Array, pitch: Array, loudness: Array, timbre: Array) -> Array:
         """Frames for the generator, shape ``[2 F, 512]``."""
         if self._decoder is None:
-            self._decoder = self._graphs["decoder"].create_infer_request()
+            self._decoder = self._graphs["decoder"][0].create_infer_request()
         inputs = {
             "letters": np.ascontiguousarray(letters[:, :, None]),
             "pitch": np.ascontiguousarray(pitch[:, None, None]),
@@ -108,17 +112,18 @@ def _read(core: Core, graph: str, weights: Array) -> Model:
 
 
 def _compiled(
-    core: Core,
+    kept: KeptGraphs,
+    weights: Mapping[str, Array],
     read: Callable[[], Model],
     *,
-    weights: Mapping[str, Array],
     threads: int,
-    lanes: int = 1,
-) -> CompiledModel:
+    lanes: int,
+    copies: int,
+) -> Sequence[CompiledModel]:
+    model = read()
+    options = openvino_session.options(model, threads=threads, precision="f32", lanes=lanes)
     try:
-        made = openvino_session.compiled(
-            core, read(), threads=threads, precision="f32", lanes=lanes
-        )
+        made = kept.compiled(model, options, copies=copies)
     except RuntimeError as error:
         raise EngineUnavailableError(
             f"OpenVINO cannot compile the Kokoro voice: {error}",

@@ -23,14 +23,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from darkchannel.speech.kokoro import mapped, openvino_tiles
+from darkchannel.speech import mapped
+from darkchannel.speech.kokoro import openvino_tiles
 from darkchannel.speech.kokoro.generator import BLOCK_TAPS, blocks
 from darkchannel.speech.kokoro.graph import FloatGraph, Tensor
 from darkchannel.speech.kokoro.spectral import arranged
 
 Array = npt.NDArray[np.float32]
 
-TOTAL_BYTES = {"float32": 324_400_000, "openvino": 188_900_000}
+TOTAL_BYTES = {"float32": 324_400_000, "openvino": 179_800_000}
 """Of all files of a runtime, to the next hundred thousand."""
 
 _GENERATOR = "/decoder/decoder/generator"

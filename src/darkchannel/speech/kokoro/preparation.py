@@ -24,7 +24,7 @@ from darkchannel.speech.weights import locked
 OnProgress = Callable[[int, int], None]
 """Hears how many bytes of how many are written."""
 
-RECIPE = 9
+RECIPE = 10
 """Changes whenever the files would be others."""
 
 RUNTIMES = tuple(parts.TOTAL_BYTES)
