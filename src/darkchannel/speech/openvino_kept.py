@@ -53,37 +53,27 @@ class KeptGraphs:
                 if time.time() - draft.stat().st_mtime > _LEFT_SECONDS:
                     draft.unlink()
 
-    def compiled(
-        self, model: Model, options: Mapping[str, object], *, copies: int
-    ) -> list[CompiledModel]:
+    def compiled(self, model: Model, options: Mapping[str, object]) -> CompiledModel:
         """A graph compiled, now or by a process before; usable as long as this is there.
 
         Args:
             model: the graph.
             options: of compiling.
-            copies: how many are wanted, to be used at a time; they share their constants.
 
         Raises:
             RuntimeError: it cannot be compiled.
         """
         file = self._folder / f"{_circumstances(self._core, model, options)}.blob"
-        made = []
         kept = _read(file)
         if kept is not None:
             try:
-                made.append(self._imported(kept, options))
+                return self._imported(kept, options)
             except RuntimeError as error:
                 LOG.warning("%s cannot be used and is compiled again: %s", file, error)
-                kept = None
-        if kept is None:
-            made.append(self._core.compile_model(model, "CPU", dict(options)))
-            exported = io.BytesIO()
-            made[0].export_model(exported)
-            kept = _written(file, exported.getvalue())
-        while len(made) < copies:
-            made.append(self._imported(kept, options))
-        self._mapped.append(kept)
-        self.give_back()
+        made = self._core.compile_model(model, "CPU", dict(options))
+        exported = io.BytesIO()
+        made.export_model(exported)
+        _write(file, exported.getvalue())
         return made
 
     def give_back(self) -> None:
@@ -97,7 +87,10 @@ class KeptGraphs:
         from darkchannel.speech.openvino_library import openvino
 
         tensor = openvino.Tensor(kept[:-_DIGEST_BYTES], shared_memory=True)
-        return self._core.import_model(tensor, "CPU", dict(options))
+        made = self._core.import_model(tensor, "CPU", dict(options))
+        self._mapped.append(kept)
+        self.give_back()
+        return made
 
 
 def _circumstances(core: Core, model: Model, options: Mapping[str, object]) -> str:
@@ -133,15 +126,12 @@ def _read(file: Path) -> Array | None:
     return kept if hashlib.sha256(kept[:-_DIGEST_BYTES].data).digest() == digest else None
 
 
-def _written(file: Path, data: bytes) -> Array:
-    """What is to be kept, and its digest; from the file, if it can be written."""
-    whole = data + hashlib.sha256(data).digest()
+def _write(file: Path, data: bytes) -> None:
+    """Under its name when it is whole."""
     try:
         file.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".draft", delete=False) as draft:
-            draft.write(whole)
+            draft.write(data + hashlib.sha256(data).digest())
         Path(draft.name).replace(file)
     except OSError as error:
         LOG.debug("a compiled graph is not kept: %s", error)
-    kept = _read(file)
-    return np.frombuffer(bytearray(whole), np.uint8) if kept is None else kept

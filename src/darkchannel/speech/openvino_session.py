@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -74,7 +74,7 @@ class Graphs:
     def __init__(
         self,
         read: Mapping[str, Callable[[], Model]],
-        compiled: Callable[[Callable[[], Model]], Sequence[CompiledModel]],
+        compiled: Callable[[Callable[[], Model]], CompiledModel],
         *,
         threads: int = 1,
     ) -> None:
@@ -82,20 +82,19 @@ class Graphs:
 
         Args:
             read: makes each graph, by name.
-            compiled: of what one of them makes, one for each lane; raises EngineUnavailableError
-                if it cannot be.
+            compiled: of what one of them makes; raises EngineUnavailableError if it cannot be.
             threads: that compile.
         """
         self._read = read
         self._compiled = compiled
         self._lock = Lock()
         self._compiler = ThreadPoolExecutor(threads, thread_name_prefix="compile")
-        self._begun: dict[str, Future[Sequence[CompiledModel]]] = {}
+        self._begun: dict[str, Future[CompiledModel]] = {}
         for _ in range(threads):
             self._go_on()
 
-    def __getitem__(self, name: str) -> Sequence[CompiledModel]:
-        """A graph, one for each lane; waits for it.
+    def __getitem__(self, name: str) -> CompiledModel:
+        """A graph; waits for it.
 
         Raises:
             EngineUnavailableError: it cannot be compiled; each call tries.
@@ -104,13 +103,13 @@ class Graphs:
             future = self._begin(name)
         return future.result()
 
-    def _begin(self, name: str) -> Future[Sequence[CompiledModel]]:
+    def _begin(self, name: str) -> Future[CompiledModel]:
         begun = self._begun.get(name)
         if begun is None or (begun.done() and begun.exception()):
             begun = self._begun[name] = self._compiler.submit(self._make, self._read[name])
         return begun
 
-    def _make(self, read: Callable[[], Model]) -> Sequence[CompiledModel]:
+    def _make(self, read: Callable[[], Model]) -> CompiledModel:
         try:
             return self._compiled(read)
         finally:

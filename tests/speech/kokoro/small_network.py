@@ -14,6 +14,7 @@ from darkchannel.speech import openvino_session
 from darkchannel.speech.kokoro import openvino_graph, openvino_tiles
 from darkchannel.speech.kokoro.float32 import SpectralLayers
 from darkchannel.speech.kokoro.generator import SPECTRUM_ROWS, STRIDES, Layers, blocks, level_of
+from darkchannel.speech.kokoro.openvino_tiles import TiledLayers, Tiles
 from darkchannel.speech.openvino_session import Graphs
 
 Array = npt.NDArray[np.float32]
@@ -88,21 +89,16 @@ def tiled(given: dict[str, Array], size: int = 2**11, *, whole: bool = True) -> 
     """
     core = openvino_session.core()
     published = {f"{name}.taps": given[f"{name}.whole"] for name in blocks()}
-    compiled = given | openvino_tiles.arranged(given) | published
-    layers = openvino_tiles.layers(compiled, size=size)
+    arranged = given | openvino_tiles.arranged(given) | published
+    layers = openvino_tiles.layers(arranged, size=size)
     if not whole:
         for name, layer in layers.items():
             if layer.steps is not None:
                 weight = layer.weight * layer.steps[:, None, None]
                 layers[name] = layer._replace(weight=weight, steps=None)
     graphs = {name: partial(openvino_graph.tile, layer) for name, layer in layers.items()}
-    return openvino_tiles.TiledLayers(
-        layers,
-        Graphs(
-            graphs,
-            lambda read: [openvino_session.compiled(core, read(), threads=1, precision="f32")],
-        ),
-    )
+    compiled = partial(openvino_session.compiled, core, threads=1, precision="f32")
+    return TiledLayers(Tiles(layers, Graphs(graphs, lambda read: compiled(read()))))
 
 
 def difference(ours: Array, theirs: Array) -> float:

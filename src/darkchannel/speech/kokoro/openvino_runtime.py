@@ -9,7 +9,7 @@ float model, where float weights in float32 have 0.46 and the published graph, w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,7 +23,7 @@ from darkchannel.errors import EngineUnavailableError
 from darkchannel.speech import mapped, openvino_session
 from darkchannel.speech.kokoro import openvino_graph, openvino_tiles
 from darkchannel.speech.kokoro.generator import Generator
-from darkchannel.speech.kokoro.openvino_tiles import TiledLayers
+from darkchannel.speech.kokoro.openvino_tiles import TiledLayers, Tiles
 from darkchannel.speech.kokoro.parts import generator_weights
 from darkchannel.speech.kokoro.prepared import TIMBRE, PreparedRuntime
 from darkchannel.speech.openvino_kept import KeptGraphs
@@ -55,14 +55,13 @@ class OpenvinoRuntime(PreparedRuntime):
         tiles = {name: partial(openvino_graph.tile, layer) for name, layer in layers.items()}
         self._kept = KeptGraphs(core, prepared / "compiled")
         compiled = partial(_compiled, self._kept, weights, threads=threads)
-        decoding = Graphs(decoder, partial(compiled, lanes=lanes, copies=1))
-        # Lanes have graphs of their own: one that two share wakes a thread for each inference, and
-        # a tile is too short for that.
-        tiling = Graphs(tiles, partial(compiled, lanes=1, copies=lanes), threads=lanes)
+        decoding = Graphs(decoder, partial(compiled, lanes=lanes))
+        # Of one lane: with more, OpenVINO wakes a thread for each inference, and a tile is too
+        # short for that.
+        tiling = Tiles(layers, Graphs(tiles, partial(compiled, lanes=1), threads=lanes))
         self._lanes: SimpleQueue[_Lane] = SimpleQueue()
-        for lane in range(lanes):
-            generator = Generator(weights, TiledLayers(layers, tiling, lane=lane))
-            self._lanes.put(_Lane(decoding, generator))
+        for _ in range(lanes):
+            self._lanes.put(_Lane(decoding, Generator(weights, TiledLayers(tiling))))
         super().__init__(prepared, threads=threads, shared=False)
 
     def spectrum(
@@ -94,7 +93,7 @@ class _Lane:
     def decode(self, letters: Array, pitch: Array, loudness: Array, timbre: Array) -> Array:
         """Frames for the generator, shape ``[2 F, 512]``."""
         if self._decoder is None:
-            self._decoder = self._graphs["decoder"][0].create_infer_request()
+            self._decoder = self._graphs["decoder"].create_infer_request()
         inputs = {
             "letters": np.ascontiguousarray(letters[:, :, None]),
             "pitch": np.ascontiguousarray(pitch[:, None, None]),
@@ -118,12 +117,11 @@ def _compiled(
     *,
     threads: int,
     lanes: int,
-    copies: int,
-) -> Sequence[CompiledModel]:
+) -> CompiledModel:
     model = read()
     options = openvino_session.options(model, threads=threads, precision="f32", lanes=lanes)
     try:
-        made = kept.compiled(model, options, copies=copies)
+        made = kept.compiled(model, options)
     except RuntimeError as error:
         raise EngineUnavailableError(
             f"OpenVINO cannot compile the Kokoro voice: {error}",

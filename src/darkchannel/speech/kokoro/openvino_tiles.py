@@ -9,7 +9,10 @@ through several.  What a tile's layer reads and writes stays in a core's caches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,9 +35,9 @@ from darkchannel.speech.openvino_session import Graphs
 if TYPE_CHECKING:
     from openvino import CompiledModel
 
-TILE = 2**16
-"""Numbers that a tile takes or makes, at most: a quarter of a megabyte, so that both stay in a core's
-caches.  Twice as many would take 3 % less time, and 35 MB more for each lane: every layer has such."""
+TILE = 2**17
+"""Numbers that a tile takes or makes, at most.  These are half a megabyte, so that both stay in a
+core's caches; a smaller tile would spend more of its time on beginning."""
 
 
 class Layer(NamedTuple):
@@ -148,14 +151,11 @@ def _block(weights: Mapping[str, npt.NDArray[Any]], name: str, *, plus: int) -> 
 
 
 class TiledLayers:
-    """See :class:`.generator.Layers`; of one lane."""
+    """See :class:`.generator.Layers`."""
 
-    def __init__(self, layers: Mapping[str, Layer], graphs: Graphs, *, lane: int = 0) -> None:
-        """Take what is to be computed, and its graphs: of :func:`.openvino_graph.tile`, by name."""
-        self._layers = layers
-        self._graphs = graphs
-        self._lane = lane
-        self._tiles: dict[str, _Tile] = {}
+    def __init__(self, tiles: Tiles) -> None:
+        """Take what computes them, which others may use as well."""
+        self._tiles = tiles
         self._buffers = Buffers()
 
     def convolve(
@@ -169,37 +169,60 @@ class TiledLayers:
         plus: Sequence[Array] = (),
     ) -> Moments:
         """See :meth:`.generator.Layers.convolve`."""
-        tile = self._tile(layer)
-        return tile.run(
-            signal[:samples], out[:samples], plus, activation=activation, ahead=tile.layer.more // 2
-        )
+        with self._tiles.using(layer) as tile:
+            return tile.run(
+                signal[:samples],
+                out[:samples],
+                plus,
+                activation=activation,
+                ahead=tile.layer.more // 2,
+                buffers=self._buffers,
+            )
 
     def upsample(self, level: int, signal: Array, onto: Array) -> Moments:
         """See :meth:`.generator.Layers.upsample`."""
-        tile = self._tile(f"ups.{level}")
-        return tile.run(signal, onto, (onto,), ahead=1, cropped=tile.layer.each // 2)
+        with self._tiles.using(f"ups.{level}") as tile:
+            cropped = tile.layer.each // 2
+            return tile.run(signal, onto, (onto,), ahead=1, cropped=cropped, buffers=self._buffers)
 
     def spectrum(self, signal: Array) -> Array:
         """See :meth:`.generator.Layers.spectrum`."""
-        tile = self._tile("post")
         out = np.empty((len(signal), SPECTRUM_ROWS), np.float32)
-        tile.run(signal, out, ahead=tile.layer.more // 2)
+        with self._tiles.using("post") as tile:
+            tile.run(signal, out, ahead=tile.layer.more // 2, buffers=self._buffers)
         return out
 
-    def _tile(self, name: str) -> _Tile:
+
+class Tiles:
+    """What computes layers, for any number of threads: one at a time for each layer.
+
+    So each graph is there once.  Threads seldom meet: there are 51 layers, and one that was behind
+    another stays so.
+    """
+
+    def __init__(self, layers: Mapping[str, Layer], graphs: Graphs) -> None:
+        """Take layers, and their graphs: of :func:`.openvino_graph.tile`, by name."""
+        self._layers = layers
+        self._graphs = graphs
+        self._tiles: dict[str, _Tile] = {}
+
+    @contextmanager
+    def using(self, name: str) -> Iterator[_Tile]:
+        """What computes a layer, for this thread alone; waits for it and, at first, its graph."""
         if name not in self._tiles:
-            graph = self._graphs[name][self._lane]
-            self._tiles[name] = _Tile(self._layers[name], graph, self._buffers)
-        return self._tiles[name]
+            self._tiles.setdefault(name, _Tile(self._layers[name], self._graphs[name]))
+        tile = self._tiles[name]
+        with tile.lock:
+            yield tile
 
 
 class _Tile:
     """A layer's graph, and what it computes with."""
 
-    def __init__(self, layer: Layer, graph: CompiledModel, buffers: Buffers) -> None:
+    def __init__(self, layer: Layer, graph: CompiledModel) -> None:
         self.layer = layer
+        self.lock = Lock()
         self._request = graph.create_infer_request()
-        self._buffers = buffers
         self._sums = np.zeros((2, layer.outputs), np.float32)
         if layer.summed:
             for i, sums in enumerate(self._sums):
@@ -214,6 +237,7 @@ class _Tile:
         activation: Activation | None = None,
         ahead: int,
         cropped: int = 0,
+        buffers: Buffers,
     ) -> Moments:
         """Compute the layer.
 
@@ -224,6 +248,7 @@ class _Tile:
             activation: of the signal, if the layer has no slope.
             ahead: rows before the first that the first place of the convolution takes.
             cropped: rows of the first place's result that lie before ``out``.
+            buffers: of the thread.
 
         Returns:
             Sums over ``out``, zero if the layer has none.
@@ -234,19 +259,20 @@ class _Tile:
             request.set_input_tensor(1, _tensor(activation.scale))
             request.set_input_tensor(2, _tensor(activation.shift))
             silence = _silence(activation)
+        cut = partial(_cut, buffers=buffers)
         first_plus = 1 if activation is None else 3
         total = np.zeros((2, layer.outputs))
         rows = layer.places * layer.each
         for number, start in enumerate(range(-cropped, len(out), rows)):
             begin = number * layer.places - ahead
-            taken = self._cut("signal", signal, begin, layer.places + layer.more, silence)
+            taken = cut(signal, begin, layer.places + layer.more, beyond=silence, name="signal")
             request.set_input_tensor(0, _tensor(taken))
             for i, each in enumerate(plus):
-                added = self._cut(f"plus {i}", each[: len(out)], start, rows, 0.0)
+                added = cut(each[: len(out)], start, rows, beyond=0.0, name=f"plus {i}")
                 request.set_input_tensor(first_plus + i, _tensor(added))
             stop = start + rows
             is_whole = start >= 0 and stop <= len(out)
-            made = out[start:stop] if is_whole else self._buffers.take("out", rows, layer.outputs)
+            made = out[start:stop] if is_whole else buffers.take("out", rows, layer.outputs)
             request.set_output_tensor(0, _tensor(made))
             request.infer(share_outputs=True)
             if is_whole:
@@ -259,17 +285,20 @@ class _Tile:
                 total += moments(inside) if layer.summed else 0
         return total
 
-    def _cut(self, name: str, signal: Array, begin: int, rows: int, beyond: Array | float) -> Array:
-        """Rows of a signal; those that it does not have are something else."""
-        end = begin + rows
-        if begin >= 0 and end <= len(signal):
-            return signal[begin:end]
-        cut = self._buffers.take(name, rows, signal.shape[1])
-        inside = slice(max(0, begin) - begin, min(end, len(signal)) - begin)
-        cut[: inside.start] = beyond
-        cut[inside] = signal[begin + inside.start : begin + inside.stop]
-        cut[inside.stop :] = beyond
-        return cut
+
+def _cut(
+    signal: Array, begin: int, rows: int, *, beyond: Array | float, buffers: Buffers, name: str
+) -> Array:
+    """Rows of a signal; those that it does not have are something else, in a buffer."""
+    end = begin + rows
+    if begin >= 0 and end <= len(signal):
+        return signal[begin:end]
+    cut = buffers.take(name, rows, signal.shape[1])
+    inside = slice(max(0, begin) - begin, min(end, len(signal)) - begin)
+    cut[: inside.start] = beyond
+    cut[inside] = signal[begin + inside.start : begin + inside.stop]
+    cut[inside.stop :] = beyond
+    return cut
 
 
 def _silence(activation: Activation) -> Array:
