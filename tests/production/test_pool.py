@@ -167,6 +167,30 @@ if __name__ == "__main__":
 """
 
 
+class Loaded:
+    """What a thread holds as long as it is there."""
+
+    held = threading.local()
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __del__(self) -> None:
+        self._file.write_text("taken apart")
+
+
+def load(file: Path) -> None:
+    """Hold something in this thread."""
+    Loaded.held.value = Loaded(file)
+
+
+def test_a_process_ends_without_taking_apart_what_it_loaded(tmp_path: Path) -> None:
+    """That takes a second for compiled graphs, and the system does it at once."""
+    with speech_process(2) as executor:
+        executor.submit(load, tmp_path / "left").result()
+    assert not (tmp_path / "left").exists()
+
+
 def test_a_process_ends_with_its_parent(tmp_path: Path) -> None:
     """Also one that is killed: nobody is left behind to fill a core."""
     script = tmp_path / "parent.py"
