@@ -78,11 +78,6 @@ def load(name: str, data_dir: Path, *, lanes: int = 1) -> Runtime:
         return OnnxRuntime(published(data_dir), threads=1)
     if name == "openvino":
         return OpenvinoRuntime(preparation.folder(data_dir, name), threads=1, lanes=lanes)
-    return load_float32(data_dir)
-
-
-def load_float32(data_dir: Path) -> Float32Runtime:
-    """That runtime with one thread."""
     return Float32Runtime(preparation.folder(data_dir), threads=1)
 
 

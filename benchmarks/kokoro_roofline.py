@@ -1,4 +1,4 @@
-"""Where the ``float32`` runtime's time goes, and how near each part is to the machine's best.
+"""Where the prepared runtimes' time goes, and how near each part is to the machine's best.
 
 A multiplication and an addition are two operations.  Of the generator only the convolutions of
 the residual blocks are counted: 48 of them, nearly all there is.
@@ -16,13 +16,18 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.kokoro_arithmetic import operations
-from benchmarks.kokoro_material import load_float32, portuguese, row, speak
+from benchmarks.kokoro_material import load, portuguese, row, speak
 from benchmarks.store_timing import seconds
 from benchmarks.table import Row
+from darkchannel.speech import openvino_session
+from darkchannel.speech.kokoro import openvino_graph
 from darkchannel.speech.kokoro.engine import SAMPLE_RATE
 from darkchannel.speech.kokoro.generator import STRIDES, blocks, level_of
+from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
+from darkchannel.speech.kokoro.openvino_tiles import Layer
 from darkchannel.speech.kokoro.parts import generator_weights
 from darkchannel.speech.kokoro.preparation import folder
+from darkchannel.speech.kokoro.runtime import Runtime
 from darkchannel.speech.kokoro.spectral import transform
 
 PARTS = ("encoder", "prosody", "decoder", "generator")
@@ -43,23 +48,25 @@ def roofline(data_dir: Path, text: str, rounds: int) -> list[Row]:
         text: a Portuguese sentence.
         rounds: of both.
     """
-    peak = _peak(rounds)
+    floats, whole = _peak(rounds), _peak_of_whole_numbers(rounds)
     convolutions = of_convolutions(data_dir)
-    parts = _parts(data_dir, text, rounds)
-    parts["generator"] = parts["generator"]._replace(gflop=convolutions["float32"])
+    parts: dict[str, dict[str, str]] = {part: {} for part in (*PARTS, REST)}
+    for name in ("float32", "openvino"):
+        costs = _parts(name, data_dir, text, rounds)
+        costs["generator"] = costs["generator"]._replace(gflop=convolutions[name])
+        for part, cost in costs.items():
+            of_whole = name == "openvino" and part in {"decoder", "generator"}
+            parts[part][name] = cost.told(whole if of_whole else floats)
     return [
         row(
-            f"float32 product of {_SIZE} x {_SIZE} matrices, one thread, best",
-            {"float32": f"{peak:.0f} GFLOP/s"},
+            f"float32 product of {_SIZE} x {_SIZE} matrices; 8-bit convolution; one thread, best",
+            {"float32": f"{floats:.0f} GFLOP/s", "openvino": f"{whole:.0f} GOP/s"},
         ),
         row(
             "convolutions of the generator, a second of audio",
             {name: f"{value:.1f} GFLOP" for name, value in convolutions.items()},
         ),
-        *(
-            row(f"a second of audio: {part}", {"float32": cost.told(peak)})
-            for part, cost in parts.items()
-        ),
+        *(row(f"a second of audio: {part}", figures) for part, figures in parts.items()),
     ]
 
 
@@ -88,7 +95,7 @@ def of_convolutions(data_dir: Path) -> Mapping[str, float]:
         analysis, synthesis, _ = matrices = transform(taps)
         window = 2 * channels * (analysis.size + synthesis.size + len(analysis) * channels)
         spectral += CONVOLUTIONS * rate / matrices.stride * window
-    return {"float32": spectral / 1e9, "onnxruntime": direct / 1e9}
+    return {"float32": spectral / 1e9, "onnxruntime": direct / 1e9, "openvino": direct / 1e9}
 
 
 def _peak(rounds: int) -> float:
@@ -99,6 +106,20 @@ def _peak(rounds: int) -> float:
         a @ b
         best = min(seconds(np.matmul, a, b) for _ in range(4 * rounds))
     return 2 * _SIZE**3 / best / 1e9
+
+
+def _peak_of_whole_numbers(rounds: int) -> float:
+    """GOP/s of a layer's tile of many channels and taps, rounding its signal included."""
+    drawn = np.random.default_rng(0).integers(-64, 64, (256, 256, 11), np.int8)
+    layer = Layer(drawn, steps=np.ones(1, np.float32), slope=1.0)
+    graph = openvino_session.compiled(
+        openvino_session.core(), openvino_graph.tile(layer), threads=1, precision="f32"
+    )
+    request = graph.create_infer_request()
+    signal = np.ones((layer.places + layer.more, layer.inputs), np.float32)
+    request.infer([signal])
+    best = min(seconds(request.infer, [signal]) for _ in range(40 * rounds))
+    return 2 * drawn.size * layer.places / best / 1e9
 
 
 class _Timed:
@@ -127,12 +148,26 @@ class _Timed:
             self.seconds = time.perf_counter() - began
 
 
-def _parts(data_dir: Path, text: str, rounds: int) -> dict[str, _Cost]:
+def _stand_ins(runtime: Runtime) -> dict[str, _Timed]:
+    """Put a clock before each part of a runtime."""
+    if isinstance(runtime, OpenvinoRuntime):
+        lane = runtime._lanes.get()
+        runtime._lanes.put(lane)
+        places = [(runtime, "_encoder"), (runtime, "_prosody"), (lane, "decode")]
+        places.append((lane, "generator"))
+    else:
+        places = [(runtime, f"_{part}") for part in PARTS]
+    timed = {}
+    for part, (holder, name) in zip(PARTS, places, strict=True):
+        timed[part] = _Timed(getattr(holder, name))
+        setattr(holder, name, timed[part])
+    return timed
+
+
+def _parts(name: str, data_dir: Path, text: str, rounds: int) -> dict[str, _Cost]:
     """What each part takes for a second of audio, medians, and what is left."""
-    runtime, what = load_float32(data_dir), portuguese(data_dir, text)
-    timed = {part: _Timed(getattr(runtime, f"_{part}")) for part in PARTS}
-    for part, stand_in in timed.items():
-        setattr(runtime, f"_{part}", stand_in)
+    runtime, what = load(name, data_dir), portuguese(data_dir, text)
+    timed = _stand_ins(runtime)
     audio = len(speak(runtime, what)) / SAMPLE_RATE
     taken: dict[str, list[float]] = {part: [] for part in (*PARTS, REST)}
     for _ in range(rounds):
@@ -142,8 +177,18 @@ def _parts(data_dir: Path, text: str, rounds: int) -> dict[str, _Cost]:
             rest -= clock.seconds
         taken[REST].append(rest / audio)
     costs = {part: _Cost(statistics.median(each)) for part, each in taken.items()}
-    for part in PARTS[:-1]:  # graphs, which a session was given inputs for, by name
-        _, inputs = timed[part].given
-        gflop = operations(folder(data_dir) / f"{part}.onnx", inputs) / audio
+    for part in PARTS[:-1]:
+        gflop = operations(folder(data_dir) / f"{part}.onnx", _inputs(part, timed)) / audio
         costs[part] = costs[part]._replace(gflop=gflop)
     return costs
+
+
+def _inputs(part: str, timed: Mapping[str, _Timed]) -> Mapping[str, Any]:
+    """What a part's graph on onnxruntime takes, by name."""
+    given = timed[part].given
+    if len(given) == 2:  # a session was given them so
+        return dict(given[1])
+    letters, pitch, loudness, timbre = given
+    names = "/encoder/MatMul_1_output_0", "/encoder/Reshape_output_0", "/encoder/Reshape_1_output_0"
+    style = np.concatenate([timbre, timbre])[None]  # its second half is not the decoder's
+    return dict(zip((*names, "style"), (letters, pitch, loudness, style), strict=True))
