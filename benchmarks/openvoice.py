@@ -68,7 +68,8 @@ def _rows(rounds: Sequence[Mapping[str, float]], ours: Sequence[str]) -> list[Ro
         way: f"{statistics.median(some):.2f} ({min(some):.2f} to {max(some):.2f})"
         for way, some in ratios.items()
     }
-    used = "openvino" if choose(None).runtime == "openvino" else "onnxruntime"
+    is_openvino = choose(None).runtime == "openvino" and has_bfloat16(cpu_flags(), os.environ)
+    used = "openvino" if is_openvino else "onnxruntime"
     reached = statistics.median(ratios[used])
     return [
         Row("compute seconds a second of audio", taken, "", True),
