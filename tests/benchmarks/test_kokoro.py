@@ -13,7 +13,8 @@ from darkchannel.speech.kokoro.runtime import RUNTIMES
 @pytest.mark.timeout(600)
 def test_each_figure_is_taken() -> None:
     """A small run fills every row, and the float runtime sounds like the float model."""
-    small = kokoro.Counts(pairs=1, rounds=1, minutes=0.1, text="Bom dia.")
+    # The limit is on the mean level, and the first sentence's is the furthest off.
+    small = kokoro.Counts(pairs=2, rounds=1, minutes=0.1, text="Bom dia.")
     rows = kokoro.run(small)
     assert len(rows) > 10
     for row in rows:

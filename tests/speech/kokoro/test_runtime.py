@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from darkchannel.errors import SettingError
+from darkchannel.speech.kokoro import runtime
 from darkchannel.speech.kokoro.runtime import RUNTIMES, best_for, choose, cpu_flags, has_bfloat16
 
 SAPPHIRE_RAPIDS = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"}
@@ -15,7 +16,7 @@ NEHALEM = {"sse4_2"}
 
 
 @pytest.mark.parametrize(
-    ("flags", "most", "runtime"),
+    ("flags", "most", "chosen"),
     [
         (SAPPHIRE_RAPIDS, "", "openvino"),
         (SAPPHIRE_RAPIDS, "AVX512_CORE_AMX", "openvino"),
@@ -30,11 +31,11 @@ NEHALEM = {"sse4_2"}
     ],
 )
 def test_whole_numbers_are_multiplied_only_where_the_cpu_is_fast_at_it(
-    flags: set[str], most: str, runtime: str
+    flags: set[str], most: str, chosen: str
 ) -> None:
     """VNNI, and not switched off: else float32, or what needs no vectors."""
     environment = {"ONEDNN_MAX_CPU_ISA": most} if most else {}
-    assert best_for(flags, environment, has_openvino=True).runtime == runtime
+    assert best_for(flags, environment, has_openvino=True).runtime == chosen
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,31 @@ def test_bfloat16_is_computed_only_where_the_cpu_has_it(
     assert has_bfloat16(flags, {"ONEDNN_MAX_CPU_ISA": most} if most else {}) is has
 
 
+@pytest.mark.parametrize(
+    ("flags", "most", "does"),
+    [
+        (SKYLAKE, "", True),
+        (SKYLAKE, "AVX2", False),
+        (ICE_LAKE, "AVX512_CORE", True),
+        (ICE_LAKE, "", False),
+        (ICE_LAKE, "AVX512_CORE_VNNI", False),
+        (MILAN, "", False),
+        (set(), "", False),
+    ],
+)
+def test_openvino_is_refused_where_its_sums_overflow(
+    flags: set[str], most: str, does: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AVX-512 without VNNI: a voice that is distorted is no choice, even if it is asked for."""
+    monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", most)
+    if does:
+        with pytest.raises(SettingError, match="overflow"):
+            choose("openvino")
+    else:
+        assert choose("openvino").runtime == "openvino"
+
+
 def test_without_openvino_the_reason_says_what_to_install() -> None:
     """A CPU that could be twice as fast is told how."""
     choice = best_for(ICE_LAKE, {}, has_openvino=False)
@@ -60,10 +86,11 @@ def test_without_openvino_the_reason_says_what_to_install() -> None:
     assert "pip install 'darkchannel[openvino]'" in choice.reason
 
 
-def test_a_setting_overrides_the_machine() -> None:
+def test_a_setting_overrides_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each runtime can be asked for; another name lists them."""
-    for runtime in RUNTIMES:
-        assert choose(runtime) == (runtime, "as DARKCHANNEL_KOKORO_RUNTIME says")
+    monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset(ICE_LAKE))
+    for name in RUNTIMES:
+        assert choose(name) == (name, "as DARKCHANNEL_KOKORO_RUNTIME says")
     with pytest.raises(SettingError, match="quantum") as refused:
         choose("quantum")
     assert ", ".join(RUNTIMES) in refused.value.remedy
