@@ -155,7 +155,7 @@ def _serve(leash: Connection, pipes: Sequence[Connection]) -> None:
         threading.Thread(target=_answer_calls, args=(pipe, closed), name="speech").start()
     for _ in pipes:
         closed.acquire()
-    os._exit(0)
+    os._exit(0)  # taking apart what was loaded is the system's work, which does it at once
 
 
 def _answer_calls(pipe: Connection, closed: threading.Semaphore) -> None:
@@ -166,7 +166,7 @@ def _answer_calls(pipe: Connection, closed: threading.Semaphore) -> None:
             break
         pipe.send_bytes(_made(call))
     closed.release()
-    # A thread that ended would take its engine apart, for a second: the system does it at once.
+    # A thread that ended would take its engine apart, which lasts a second.
     threading.Event().wait()
 
 
