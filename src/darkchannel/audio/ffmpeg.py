@@ -122,16 +122,17 @@ def run(
         env=minimal_environment(),
         process_group=0,  # Ctrl-C reaches this process alone, which then decides
     )
-    _let_others_go_first(process)
-    log = _Log(process.stderr)
+    log = None
     try:
+        log = _Log(process.stderr)
+        _let_others_go_first(process)
         heard_out = _feed(process.stdin, blocks) if blocks is not None else True
         if sink is not None:
             _drain(process.stdout, sink)
         code = process.wait()
     finally:
         _end(process)
-        lines = log.lines()
+        lines = log.lines() if log is not None else []
     if code != 0 or not heard_out or any(_UNFINISHED.match(line) for line in lines):
         raise _failure(lines, code)
     return "\n".join(lines)
