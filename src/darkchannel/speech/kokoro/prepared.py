@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -113,25 +114,33 @@ class PreparedRuntime(ABC):
 class _OneThread:
     """Keeps BLAS to one thread while anybody in this process computes.
 
-    The products are small: a second thread for each would be in the way of the other workers.
+    The products are small: a second thread for each would be in the way of the other workers, and
+    OpenBLAS's wait by turning: a tenth of two cores, measured.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._within = 0
+        # threadpoolctl (3.6) obeys the thread that has set a limit, and until that one ends it
+        # ignores all others without a word; but whoever computes first need not be done last.
+        self._limiter = ThreadPoolExecutor(1, thread_name_prefix="blas-limit")
         self._limit: Any = None
 
     def __enter__(self) -> None:
         with self._lock:
             if not self._within:
-                self._limit = _threads().limit(limits=1, user_api="blas")
+                self._limiter.submit(self._begin).result()
             self._within += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._within -= 1
             if not self._within:
-                self._limit.restore_original_limits()
+                self._limiter.submit(self._limit.__exit__, None, None, None).result()
+
+    def _begin(self) -> None:
+        self._limit = _threads().limit(limits=1, user_api="blas")
+        self._limit.__enter__()
 
 
 @cache
