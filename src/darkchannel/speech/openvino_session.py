@@ -45,19 +45,19 @@ def compiled(core: Core, model: Model, *, threads: int, precision: str) -> Compi
     return core.compile_model(model, "CPU", options(model, threads=threads, precision=precision))
 
 
-def options(model: Model, *, threads: int, precision: str, lanes: int = 1) -> dict[str, object]:
+def options(model: Model, *, threads: int, precision: str) -> dict[str, object]:
     """How a graph is to be compiled for a worker.
 
     Args:
         model: the graph.
         threads: of one inference.
         precision: as above.
-        lanes: inferences at a time; they share the weights, and have signals of their own.
     """
     chosen: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": threads * lanes,
-        "NUM_STREAMS": lanes,
+        "INFERENCE_NUM_THREADS": threads,
+        # With more, OpenVINO wakes a thread of its own for each inference.
+        "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
         # Pinned, all workers land on the same core.
         "ENABLE_CPU_PINNING": False,

@@ -93,10 +93,10 @@ def test_the_spectrum_is_that_of_the_float_graph() -> None:
     """Of the real network, on one lane."""
     runtime = made("openvino")
     assert isinstance(runtime, OpenvinoRuntime)
-    lane = runtime._lanes.get()
+    generator = runtime._lanes.get()
     source, style = GOLDEN["float.source"], GOLDEN["style"][:128]
-    spectrum = lane.generator(GOLDEN["float.frames"], source, style)
-    runtime._lanes.put(lane)
+    spectrum = generator(GOLDEN["float.frames"], source, style)
+    runtime._lanes.put(generator)
     assert spectrum.shape == GOLDEN["float.spectrum"].shape
     # Rounding to 8 bits; 0.5 in the logarithm of a magnitude would be 4 dB.
     off = spectrum - GOLDEN["float.spectrum"]
@@ -190,12 +190,11 @@ def test_memory_does_not_grow_with_the_lengths_met() -> None:
     """What was made for one length of chunk is not kept when another comes."""
     runtime = OpenvinoRuntime(prepared("openvino"), threads=2)
     runtime.run(encode("a"), style("pf_dora", 1), 1.0)  # so that all is compiled
-    lane = runtime._lanes.get()
 
     def decode(frames: int) -> None:
         letters = np.zeros((1, 512, frames), np.float32)
         curve = np.zeros((1, 2 * frames), np.float32)
-        lane.decode(letters, curve, curve, GOLDEN["style"][:128])
+        runtime._decoder(letters, curve, curve, GOLDEN["style"][:128])
 
     for frames in range(80, 20, -2):
         decode(frames)
@@ -230,13 +229,13 @@ def test_all_filters_but_the_last_multiply_whole_numbers() -> None:
     """And not floats, which OpenVINO would fall back to without a word: four times slower."""
     runtime = made("openvino")
     assert isinstance(runtime, OpenvinoRuntime)
-    lane = runtime._lanes.get()
-    runtime._lanes.put(lane)
-    layers = lane.generator._layers
+    generator = runtime._lanes.get()
+    runtime._lanes.put(generator)
+    layers = generator._layers
     assert isinstance(layers, TiledLayers)
     tiles = layers._tiles._graphs
     graphs = {name: tiles[name] for name in tiles._read}
-    graphs["decoder"] = lane._graphs["decoder"]
+    graphs["decoder"] = runtime._decoder._graphs["decoder"]
     for name, graph in graphs.items():
         nodes = [node.get_rt_info() for node in graph.get_runtime_model().get_ops()]
         kernels = [

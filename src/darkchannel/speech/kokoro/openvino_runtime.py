@@ -8,11 +8,11 @@ float model, where float weights in float32 have 0.46 and the published graph, w
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -55,13 +55,11 @@ class OpenvinoRuntime(PreparedRuntime):
         tiles = {name: partial(openvino_graph.tile, layer) for name, layer in layers.items()}
         self._kept = KeptGraphs(core, prepared / "compiled")
         compiled = partial(_compiled, self._kept, weights, threads=threads)
-        decoding = Graphs(decoder, partial(compiled, lanes=lanes))
-        # Of one lane: with more, OpenVINO wakes a thread for each inference, and a tile is too
-        # short for that.
-        tiling = Tiles(layers, Graphs(tiles, partial(compiled, lanes=1), threads=lanes))
-        self._lanes: SimpleQueue[_Lane] = SimpleQueue()
+        self._decoder = _Decoder(Graphs(decoder, compiled))
+        tiling = Tiles(layers, Graphs(tiles, compiled, threads=lanes))
+        self._lanes: SimpleQueue[Generator] = SimpleQueue()
         for _ in range(lanes):
-            self._lanes.put(_Lane(decoding, Generator(weights, TiledLayers(tiling))))
+            self._lanes.put(Generator(weights, TiledLayers(tiling)))
         super().__init__(prepared, threads=threads, shared=False)
 
     def spectrum(
@@ -72,36 +70,41 @@ class OpenvinoRuntime(PreparedRuntime):
         Raises:
             EngineUnavailableError: OpenVINO cannot compile a graph.
         """
-        lane = self._lanes.get()
+        frames = self._decoder(letters, pitch, loudness, style[:TIMBRE])
+        mapped.give_back([self._decoder_weights])
+        self._kept.give_back()
+        generator = self._lanes.get()
         try:
-            frames = lane.decode(letters, pitch, loudness, style[:TIMBRE])
-            mapped.give_back([self._decoder_weights])
-            self._kept.give_back()
-            return lane.generator(frames, source, style[:TIMBRE])
+            return generator(frames, source, style[:TIMBRE])
         finally:
-            self._lanes.put(lane)
+            self._lanes.put(generator)
 
 
-class _Lane:
-    """What one thread at a time computes with."""
+class _Decoder:
+    """The decoder, for one thread at a time: others wait for a fifteenth of a chunk's time.
 
-    def __init__(self, decoder: Graphs, generator: Generator) -> None:
-        self.generator = generator
-        self._graphs = decoder
-        self._decoder: InferRequest | None = None
+    With a stream for each, OpenVINO would hand the work to threads of its own, which are set on a
+    core where another lane computes as often as not.
+    """
 
-    def decode(self, letters: Array, pitch: Array, loudness: Array, timbre: Array) -> Array:
+    def __init__(self, graphs: Graphs) -> None:
+        self._graphs = graphs
+        self._lock = Lock()
+        self._request: InferRequest | None = None
+
+    def __call__(self, letters: Array, pitch: Array, loudness: Array, timbre: Array) -> Array:
         """Frames for the generator, shape ``[2 F, 512]``."""
-        if self._decoder is None:
-            self._decoder = self._graphs["decoder"].create_infer_request()
         inputs = {
             "letters": np.ascontiguousarray(letters[:, :, None]),
             "pitch": np.ascontiguousarray(pitch[:, None, None]),
             "loudness": np.ascontiguousarray(loudness[:, None, None]),
             "style": np.ascontiguousarray(timbre[None]),
         }
-        frames: Array = self._decoder.infer(inputs)[0]
-        return np.ascontiguousarray(frames[0, :, 0].T)
+        with self._lock:
+            if self._request is None:
+                self._request = self._graphs["decoder"].create_infer_request()
+            frames: Array = self._request.infer(inputs, share_outputs=True)[0]
+            return np.array(frames[0, :, 0].T, order="C")
 
 
 def _read(core: Core, graph: str, weights: Array) -> Model:
@@ -116,10 +119,9 @@ def _compiled(
     read: Callable[[], Model],
     *,
     threads: int,
-    lanes: int,
 ) -> CompiledModel:
     model = read()
-    options = openvino_session.options(model, threads=threads, precision="f32", lanes=lanes)
+    options = openvino_session.options(model, threads=threads, precision="f32")
     try:
         made = kept.compiled(model, options)
     except RuntimeError as error:
@@ -142,5 +144,5 @@ def shared(prepared: Path, *, threads: int, lanes: int) -> OpenvinoRuntime:
     return runtime
 
 
-_loading = threading.Lock()
+_loading = Lock()
 _loaded: WeakValueDictionary[tuple[object, ...], OpenvinoRuntime] = WeakValueDictionary()

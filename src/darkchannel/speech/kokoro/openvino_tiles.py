@@ -9,8 +9,7 @@ through several.  What a tile's layer reads and writes stays in a core's caches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -169,36 +168,32 @@ class TiledLayers:
         plus: Sequence[Array] = (),
     ) -> Moments:
         """See :meth:`.generator.Layers.convolve`."""
-        with self._tiles.using(layer) as tile:
-            return tile.run(
-                signal[:samples],
-                out[:samples],
-                plus,
-                activation=activation,
-                ahead=tile.layer.more // 2,
-                buffers=self._buffers,
-            )
+        tile = self._tiles[layer]
+        return tile.run(
+            signal[:samples],
+            out[:samples],
+            plus,
+            activation=activation,
+            ahead=tile.layer.more // 2,
+            buffers=self._buffers,
+        )
 
     def upsample(self, level: int, signal: Array, onto: Array) -> Moments:
         """See :meth:`.generator.Layers.upsample`."""
-        with self._tiles.using(f"ups.{level}") as tile:
-            cropped = tile.layer.each // 2
-            return tile.run(signal, onto, (onto,), ahead=1, cropped=cropped, buffers=self._buffers)
+        tile = self._tiles[f"ups.{level}"]
+        cropped = tile.layer.each // 2
+        return tile.run(signal, onto, (onto,), ahead=1, cropped=cropped, buffers=self._buffers)
 
     def spectrum(self, signal: Array) -> Array:
         """See :meth:`.generator.Layers.spectrum`."""
         out = np.empty((len(signal), SPECTRUM_ROWS), np.float32)
-        with self._tiles.using("post") as tile:
-            tile.run(signal, out, ahead=tile.layer.more // 2, buffers=self._buffers)
+        tile = self._tiles["post"]
+        tile.run(signal, out, ahead=tile.layer.more // 2, buffers=self._buffers)
         return out
 
 
 class Tiles:
-    """What computes layers, for any number of threads: one at a time for each layer.
-
-    So each graph is there once.  Threads seldom meet: there are 51 layers, and one that was behind
-    another stays so.
-    """
+    """What computes layers, by name, for any number of threads; so each graph is there once."""
 
     def __init__(self, layers: Mapping[str, Layer], graphs: Graphs) -> None:
         """Take layers, and their graphs: of :func:`.openvino_graph.tile`, by name."""
@@ -206,22 +201,41 @@ class Tiles:
         self._graphs = graphs
         self._tiles: dict[str, _Tile] = {}
 
-    @contextmanager
-    def using(self, name: str) -> Iterator[_Tile]:
-        """What computes a layer, for this thread alone; waits for it and, at first, its graph."""
+    def __getitem__(self, name: str) -> _Tile:
+        """What computes a layer; waits for its graph at first."""
         if name not in self._tiles:
             self._tiles.setdefault(name, _Tile(self._layers[name], self._graphs[name]))
-        tile = self._tiles[name]
-        with tile.lock:
-            yield tile
+        return self._tiles[name]
+
+
+class Turns:
+    """A lock that whoever waits for it gets before whoever has just had it.
+
+    A plain lock stays with a thread that takes it again at once.  So a chunk that came up to a
+    longer one would never get past it, and take as long.
+    """
+
+    def __init__(self) -> None:
+        """Nobody has it."""
+        self._next = Lock()
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        """Wait for it."""
+        with self._next:
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        """Let the next have it."""
+        self._lock.release()
 
 
 class _Tile:
-    """A layer's graph, and what it computes with."""
+    """A layer's graph, and what it computes with: a tile at a time."""
 
     def __init__(self, layer: Layer, graph: CompiledModel) -> None:
         self.layer = layer
-        self.lock = Lock()
+        self._turns = Turns()
         self._request = graph.create_infer_request()
         self._sums = np.zeros((2, layer.outputs), np.float32)
         if layer.summed:
@@ -253,37 +267,38 @@ class _Tile:
         Returns:
             Sums over ``out``, zero if the layer has none.
         """
-        layer, request = self.layer, self._request
-        silence: Array | float = 0.0
-        if activation is not None:
-            request.set_input_tensor(1, _tensor(activation.scale))
-            request.set_input_tensor(2, _tensor(activation.shift))
-            silence = _silence(activation)
+        layer = self.layer
+        silence = 0.0 if activation is None else _silence(activation)
         cut = partial(_cut, buffers=buffers)
-        first_plus = 1 if activation is None else 3
         total = np.zeros((2, layer.outputs))
         rows = layer.places * layer.each
         for number, start in enumerate(range(-cropped, len(out), rows)):
             begin = number * layer.places - ahead
-            taken = cut(signal, begin, layer.places + layer.more, beyond=silence, name="signal")
-            request.set_input_tensor(0, _tensor(taken))
+            given = [cut(signal, begin, layer.places + layer.more, beyond=silence, name="signal")]
+            given += activation or ()
             for i, each in enumerate(plus):
-                added = cut(each[: len(out)], start, rows, beyond=0.0, name=f"plus {i}")
-                request.set_input_tensor(first_plus + i, _tensor(added))
+                given.append(cut(each[: len(out)], start, rows, beyond=0.0, name=f"plus {i}"))
             stop = start + rows
             is_whole = start >= 0 and stop <= len(out)
             made = out[start:stop] if is_whole else buffers.take("out", rows, layer.outputs)
-            request.set_output_tensor(0, _tensor(made))
-            request.infer(share_outputs=True)
-            if is_whole:
-                total[0] += self._sums[0]
-                total[1] += np.square(self._sums[1], dtype=np.float64)
-            else:
+            sums = self._infer(given, made)
+            if not is_whole:
                 kept = slice(max(0, start), min(stop, len(out)))
                 inside = made[kept.start - start : kept.stop - start]
                 out[kept] = inside
-                total += moments(inside) if layer.summed else 0
+                sums = moments(inside)
+            if layer.summed:
+                total += sums
         return total
+
+    def _infer(self, given: Sequence[Array], made: Array) -> Moments:
+        with self._turns:
+            for i, each in enumerate(given):
+                self._request.set_input_tensor(i, _tensor(each))
+            self._request.set_output_tensor(0, _tensor(made))
+            self._request.infer(share_outputs=True)
+            total, roots = self._sums.astype(np.float64)
+        return np.stack([total, np.square(roots)])
 
 
 def _cut(
