@@ -20,6 +20,8 @@ from darkchannel.speech.kokoro.runtime import RUNTIMES, choose
 PUBLISHED = "onnxruntime"
 """The runtime that computes what other tools do."""
 LEAST_SCALING = 1.85
+PARTS = 3
+"""Lengths of chunks that workers speak: a text's first third, its first two, all of it."""
 
 
 def speed(data_dir: Path, text: str, rounds: int) -> list[Row]:
@@ -61,7 +63,8 @@ def speed(data_dir: Path, text: str, rounds: int) -> list[Row]:
 def scaling(data_dir: Path, text: str, rounds: int) -> list[Row]:
     """Speak with one worker, then with two at the same time, in turn.
 
-    Workers are what they are in a run: processes, or threads of one that share what is compiled.
+    Workers are what they are in a run: processes, or threads of one that share what is compiled;
+    and each speaks a few chunks of different lengths, one after another.
 
     Args:
         data_dir: the project's data directory.
@@ -108,11 +111,18 @@ def _together(pipes: Sequence[Connection], lanes: int) -> float:
 
 
 def _work(name: str, data_dir: Path, text: str, lanes: int, pipe: Connection) -> None:
-    """Speak a chunk in all lanes now, and in as many as each message says."""
-    what, runtime = portuguese(data_dir, text), load(name, data_dir, lanes=lanes)
+    """Speak some chunks in all lanes now, and in as many as each message says."""
+    whole, runtime = portuguese(data_dir, text), load(name, data_dir, lanes=lanes)
+    lengths = [len(whole.tokens) * part // PARTS for part in range(1, PARTS + 1)]
+    chunks = [whole._replace(tokens=whole.tokens[:length]) for length in lengths]
+
+    def in_turn(lane: int) -> None:
+        for chunk in chunks[lane:] + chunks[:lane]:
+            speak(runtime, chunk)
+
     wanted = lanes
     with ThreadPoolExecutor(lanes) as threads:
         while True:
-            list(threads.map(lambda _: speak(runtime, what), range(wanted)))
+            list(threads.map(in_turn, range(wanted)))
             pipe.send(None)
             wanted = pipe.recv()

@@ -9,9 +9,10 @@ through several.  What a tile's layer reads and writes stays in a core's caches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
-from threading import Lock
+from threading import Condition
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -209,25 +210,36 @@ class Tiles:
 
 
 class Turns:
-    """A lock that whoever waits for it gets before whoever has just had it.
+    """A lock that goes to whoever has least to do with it.
 
-    A plain lock stays with a thread that takes it again at once.  So a chunk that came up to a
-    longer one would never get past it, and take as long.
+    So a short chunk overtakes a long one that it comes up to, instead of taking as long; and of two
+    alike one waits at one layer and is behind from then on, instead of both waiting at each.
     """
 
     def __init__(self) -> None:
         """Nobody has it."""
-        self._next = Lock()
-        self._lock = Lock()
+        self._changed = Condition()
+        self._is_taken = False
+        self._waiting: list[int] = []
 
-    def __enter__(self) -> None:
-        """Wait for it."""
-        with self._next:
-            self._lock.acquire()
+    @contextmanager
+    def turn(self, left: int) -> Iterator[None]:
+        """Have it once.
 
-    def __exit__(self, *_: object) -> None:
-        """Let the next have it."""
-        self._lock.release()
+        Args:
+            left: how many times more it is wanted for the same, with this one.
+        """
+        with self._changed:
+            self._waiting.append(left)
+            self._changed.wait_for(lambda: not self._is_taken and left <= min(self._waiting))
+            self._waiting.remove(left)
+            self._is_taken = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_taken = False
+                self._changed.notify_all()
 
 
 class _Tile:
@@ -272,7 +284,8 @@ class _Tile:
         cut = partial(_cut, buffers=buffers)
         total = np.zeros((2, layer.outputs))
         rows = layer.places * layer.each
-        for number, start in enumerate(range(-cropped, len(out), rows)):
+        starts = range(-cropped, len(out), rows)
+        for number, start in enumerate(starts):
             begin = number * layer.places - ahead
             given = [cut(signal, begin, layer.places + layer.more, beyond=silence, name="signal")]
             given += activation or ()
@@ -281,7 +294,8 @@ class _Tile:
             stop = start + rows
             is_whole = start >= 0 and stop <= len(out)
             made = out[start:stop] if is_whole else buffers.take("out", rows, layer.outputs)
-            sums = self._infer(given, made)
+            with self._turns.turn(len(starts) - number):
+                sums = self._infer(given, made)
             if not is_whole:
                 kept = slice(max(0, start), min(stop, len(out)))
                 inside = made[kept.start - start : kept.stop - start]
@@ -292,12 +306,11 @@ class _Tile:
         return total
 
     def _infer(self, given: Sequence[Array], made: Array) -> Moments:
-        with self._turns:
-            for i, each in enumerate(given):
-                self._request.set_input_tensor(i, _tensor(each))
-            self._request.set_output_tensor(0, _tensor(made))
-            self._request.infer(share_outputs=True)
-            total, roots = self._sums.astype(np.float64)
+        for i, each in enumerate(given):
+            self._request.set_input_tensor(i, _tensor(each))
+        self._request.set_output_tensor(0, _tensor(made))
+        self._request.infer(share_outputs=True)
+        total, roots = self._sums.astype(np.float64)
         return np.stack([total, np.square(roots)])
 
 
