@@ -29,7 +29,7 @@ from benchmarks.table import Row
 from darkchannel.speech.kokoro.graph import FloatGraph, Tensor
 from darkchannel.speech.kokoro.preparation import RUNTIMES as PREPARED
 from darkchannel.speech.kokoro.published import OnnxRuntime
-from darkchannel.speech.kokoro.runtime import RUNTIMES, Runtime
+from darkchannel.speech.kokoro.runtime import Runtime, usable
 
 Array = npt.NDArray[np.float32]
 Bands = npt.NDArray[np.float64]
@@ -54,7 +54,7 @@ def fidelity(data_dir: Path, pairs: int) -> list[Row]:
     with _reference(data_dir) as model:
         expected = [speak(model, each) for each in lines]
     distances, levels, lengths = {}, {}, {}
-    for name in RUNTIMES:
+    for name in usable():
         spoken = _all(load(name, data_dir), lines)
         both = list(zip(spoken, expected, strict=True))
         distances[name] = [distance(*pair) for pair in both]

@@ -19,7 +19,7 @@ from darkchannel.speech.kokoro.engine import KokoroEngine
 from darkchannel.speech.kokoro.float32 import Float32Runtime
 from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 from darkchannel.speech.kokoro.published import OnnxRuntime
-from darkchannel.speech.kokoro.runtime import RUNTIMES, Runtime
+from darkchannel.speech.kokoro.runtime import RUNTIMES, Runtime, usable
 from darkchannel.speech.kokoro.weights import KOKORO, STYLE_ROWS, STYLE_WIDTH, WEIGHTS, voice_file
 
 Array = npt.NDArray[np.float32]
@@ -60,9 +60,9 @@ class Line(NamedTuple):
 
 
 def ready() -> Settings:
-    """This process's settings, with weights and prepared files of every runtime in place."""
+    """This process's settings, with all files of every runtime that this machine can use."""
     settings = Settings.from_environment()
-    for name in RUNTIMES:
+    for name in usable():
         fetch_weights(replace(settings, kokoro_runtime=name), "kokoro")
     return settings
 

@@ -15,7 +15,7 @@ from benchmarks.commands import render_command
 from benchmarks.kokoro_material import row, with_runtime
 from benchmarks.table import Row
 from benchmarks.texts import chapter
-from darkchannel.speech.kokoro.runtime import RUNTIMES, choose
+from darkchannel.speech.kokoro.runtime import choose, usable
 
 WORKERS = 2
 MOST_GB = 1.0
@@ -30,7 +30,7 @@ def memory(minutes: float) -> list[Row]:
         minutes: of speech.
     """
     usual = choose(None).runtime
-    peaks = {name: _peak(name, chapter(minutes)) for name in RUNTIMES}
+    peaks = {name: _peak(name, chapter(minutes)) for name in usable()}
     return [
         row(
             f"memory at its peak, {WORKERS} workers and all others",

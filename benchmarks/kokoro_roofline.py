@@ -27,7 +27,7 @@ from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 from darkchannel.speech.kokoro.openvino_tiles import Layer
 from darkchannel.speech.kokoro.parts import generator_weights
 from darkchannel.speech.kokoro.preparation import folder
-from darkchannel.speech.kokoro.runtime import Runtime
+from darkchannel.speech.kokoro.runtime import Runtime, usable
 from darkchannel.speech.kokoro.spectral import transform
 
 PARTS = ("encoder", "prosody", "decoder", "generator")
@@ -48,10 +48,12 @@ def roofline(data_dir: Path, text: str, rounds: int) -> list[Row]:
         text: a Portuguese sentence.
         rounds: of both.
     """
-    floats, whole = _peak(rounds), _peak_of_whole_numbers(rounds)
+    names = [name for name in ("float32", "openvino") if name in usable()]
+    floats = _peak(rounds)
+    whole = _peak_of_whole_numbers(rounds) if "openvino" in names else 0.0
     convolutions = of_convolutions(data_dir)
     parts: dict[str, dict[str, str]] = {part: {} for part in (*PARTS, REST)}
-    for name in ("float32", "openvino"):
+    for name in names:
         costs = _parts(name, data_dir, text, rounds)
         costs["generator"] = costs["generator"]._replace(gflop=convolutions[name])
         for part, cost in costs.items():
@@ -60,7 +62,8 @@ def roofline(data_dir: Path, text: str, rounds: int) -> list[Row]:
     return [
         row(
             f"float32 product of {_SIZE} x {_SIZE} matrices; 8-bit convolution; one thread, best",
-            {"float32": f"{floats:.0f} GFLOP/s", "openvino": f"{whole:.0f} GOP/s"},
+            {"float32": f"{floats:.0f} GFLOP/s"}
+            | ({"openvino": f"{whole:.0f} GOP/s"} if whole else {}),
         ),
         row(
             "convolutions of the generator, a second of audio",

@@ -15,7 +15,7 @@ from benchmarks.store_process import child
 from benchmarks.store_timing import seconds
 from benchmarks.table import Row
 from darkchannel.speech.kokoro.engine import SAMPLE_RATE
-from darkchannel.speech.kokoro.runtime import RUNTIMES, choose
+from darkchannel.speech.kokoro.runtime import choose, usable
 
 PUBLISHED = "onnxruntime"
 """The runtime that computes what other tools do."""
@@ -33,7 +33,7 @@ def speed(data_dir: Path, text: str, rounds: int) -> list[Row]:
         rounds: of both; the first, which is not counted, warms them up.
     """
     what = portuguese(data_dir, text)
-    runtimes = {name: load(name, data_dir) for name in RUNTIMES}
+    runtimes = {name: load(name, data_dir) for name in usable()}
     audio = {name: len(speak(runtime, what)) / SAMPLE_RATE for name, runtime in runtimes.items()}
     taken: dict[str, list[float]] = {name: [] for name in runtimes}
     for _ in range(rounds):
@@ -42,7 +42,7 @@ def speed(data_dir: Path, text: str, rounds: int) -> list[Row]:
     of = {name: statistics.median(each) for name, each in taken.items()}
     pairs = {
         name: [b / a for a, b in zip(taken[name], taken[PUBLISHED], strict=True)]
-        for name in RUNTIMES
+        for name in usable()
         if name != PUBLISHED
     }
     return [
@@ -72,7 +72,7 @@ def scaling(data_dir: Path, text: str, rounds: int) -> list[Row]:
         rounds: of one and of two.
     """
     usual = choose(None).runtime
-    of = {name: _throughput(name, data_dir, text, rounds) for name in RUNTIMES}
+    of = {name: _throughput(name, data_dir, text, rounds) for name in usable()}
     return [
         row(
             "two workers of one thread : one, throughput",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
+import pytest
+
 from darkchannel.config import Settings
 from darkchannel.speech.kokoro.engine import KokoroEngine
+from darkchannel.speech.kokoro.runtime import usable
 
 
 def settings() -> Settings:
@@ -16,4 +19,6 @@ def settings() -> Settings:
 @cache
 def real_kokoro(runtime: str | None = None) -> KokoroEngine:
     """An engine on the weights of the machine's own data directory, fetched where missing."""
+    if runtime is not None and runtime not in usable():
+        pytest.skip(f"the runtime {runtime} is not here, or would distort")
     return KokoroEngine(settings().data_dir, runtime=runtime, threads=2)

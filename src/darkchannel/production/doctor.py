@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from darkchannel.config import Settings
 from darkchannel.errors import DarkChannelError
 from darkchannel.models import Check
 from darkchannel.production.pool import default_workers
-from darkchannel.speech.kokoro.runtime import RUNTIMES, choose
+from darkchannel.speech.kokoro.runtime import choose, usable
 
 SENTENCES = (
     "O rio subiu durante a noite e levou a ponte de madeira. De manhã, as duas metades da vila "
@@ -40,10 +39,9 @@ def measure(settings: Settings, *, seconds: float = 3.0) -> Iterator[Check]:
     """Speak with each runtime on one thread for some seconds, and say how fast it is.
 
     Weights are fetched and prepared where they are not there yet.  OpenVINO is left out where it is
-    not installed.
+    not installed, or would distort.
     """
-    has_openvino = importlib.util.find_spec("openvino") is not None
-    for runtime in (name for name in RUNTIMES if name != "openvino" or has_openvino):
+    for runtime in usable():
         name = f"kokoro speed, {runtime}"
         yield _attempt(name, partial(_speed, settings, name, runtime, seconds))
 

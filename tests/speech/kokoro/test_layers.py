@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from darkchannel.speech.kokoro.generator import (
     dilation,
     moments,
 )
+from darkchannel.speech.kokoro.runtime import usable
 from tests.speech.kokoro import small_network
 
 Array = npt.NDArray[np.float32]
@@ -28,7 +28,7 @@ WEIGHTS = small_network.weights()
 GARBAGE = 1e20
 
 needs_openvino = pytest.mark.skipif(
-    find_spec("openvino") is None, reason="there is no OpenVINO for this platform"
+    "openvino" not in usable(), reason="there is no OpenVINO, or it would distort"
 )
 
 

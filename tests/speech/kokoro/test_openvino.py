@@ -6,14 +6,12 @@ overflow, the runtime is refused.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +26,7 @@ from darkchannel.speech.kokoro import openvino_runtime, preparation
 from darkchannel.speech.kokoro.float32 import Float32Runtime
 from darkchannel.speech.kokoro.openvino_runtime import OpenvinoRuntime
 from darkchannel.speech.kokoro.openvino_tiles import TiledLayers
-from darkchannel.speech.kokoro.runtime import cpu_flags, overflows
+from darkchannel.speech.kokoro.runtime import usable
 from darkchannel.speech.kokoro.vocabulary import encode
 from darkchannel.speech.openvino_kept import KeptGraphs
 from tests.speech.kokoro import golden
@@ -36,11 +34,8 @@ from tests.speech.kokoro.small_network import difference
 from tests.speech.kokoro.test_float32 import SAID, SOME_VOICES, require_speech, style
 from tests.speech.real_kokoro import settings
 
-if find_spec("openvino") is None:  # importing it here would let it report to its makers
-    pytest.skip("there is no OpenVINO for this platform", allow_module_level=True)
-
-if overflows(cpu_flags(), os.environ):
-    pytest.skip("sums of 8-bit products overflow on this CPU", allow_module_level=True)
+if "openvino" not in usable():  # importing it here would let it report to its makers
+    pytest.skip("there is no OpenVINO, or it would distort", allow_module_level=True)
 
 Array = npt.NDArray[np.float32]
 

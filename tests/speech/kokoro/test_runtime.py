@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from darkchannel.errors import SettingError
 from darkchannel.speech.kokoro import runtime
-from darkchannel.speech.kokoro.runtime import RUNTIMES, best_for, choose, cpu_flags, has_bfloat16
+from darkchannel.speech.kokoro.runtime import (
+    RUNTIMES,
+    best_for,
+    choose,
+    cpu_flags,
+    has_bfloat16,
+    usable,
+)
 
 SAPPHIRE_RAPIDS = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"}
 ICE_LAKE = {"avx2", "avx512f", "avx512_vnni"}
@@ -77,6 +86,20 @@ def test_openvino_is_refused_where_its_sums_overflow(
             choose("openvino")
     else:
         assert choose("openvino").runtime == "openvino"
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_installed", "has"),
+    [(ICE_LAKE, True, True), (ICE_LAKE, False, False), (SKYLAKE, True, False), (MILAN, True, True)],
+)
+def test_openvino_is_usable_where_it_is_installed_and_right(
+    flags: set[str], is_installed: bool, has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others always are."""
+    monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: is_installed or None)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    assert usable() == (RUNTIMES if has else RUNTIMES[:2])
 
 
 def test_without_openvino_the_reason_says_what_to_install() -> None:

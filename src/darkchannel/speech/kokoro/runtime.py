@@ -123,6 +123,13 @@ def best_for(
     return Choice("onnxruntime", "this CPU is not known to have AVX2")
 
 
+def usable() -> tuple[str, ...]:
+    """The runtimes that are installed and compute right on this machine."""
+    refused = overflows(cpu_flags(), os.environ)
+    has_openvino = importlib.util.find_spec("openvino") is not None and not refused
+    return tuple(name for name in RUNTIMES if name != "openvino" or has_openvino)
+
+
 def overflows(flags: Collection[str], environment: Mapping[str, str]) -> bool:
     """Whether OpenVINO's kernels for this CPU add two 8-bit products in 16 bits.
 
