@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,17 +154,15 @@ class _Timed:
 
 def _stand_ins(runtime: Runtime) -> dict[str, _Timed]:
     """Put a clock before each part of a runtime."""
-    if isinstance(runtime, OpenvinoRuntime):
-        lane = runtime._lanes.get()
-        runtime._lanes.put(lane)
-        places = [(runtime, "_encoder"), (runtime, "_prosody"), (lane, "decode")]
-        places.append((lane, "generator"))
-    else:
-        places = [(runtime, f"_{part}") for part in PARTS]
     timed = {}
-    for part, (holder, name) in zip(PARTS, places, strict=True):
-        timed[part] = _Timed(getattr(holder, name))
-        setattr(holder, name, timed[part])
+    for part in PARTS:
+        if part == "generator" and isinstance(runtime, OpenvinoRuntime):
+            lanes: SimpleQueue[Any] = runtime._lanes
+            timed[part] = _Timed(lanes.get())
+            lanes.put(timed[part])
+        else:
+            timed[part] = _Timed(getattr(runtime, f"_{part}"))
+            setattr(runtime, f"_{part}", timed[part])
     return timed
 
 
