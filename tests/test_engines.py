@@ -14,8 +14,7 @@ from darkchannel.models import Chunk, Utterance
 from darkchannel.production.pool import speech_process, speech_threads, speech_workers
 from darkchannel.production.speaking import speak
 from darkchannel.speech.engine import Speech
-from darkchannel.speech.kokoro.runtime import usable
-from tests.speech.real_kokoro import settings
+from tests.speech.real_kokoro import require, settings
 
 
 @pytest.mark.parametrize(
@@ -33,8 +32,7 @@ def test_engines_have_the_workers_that_suit_them(
     store_config: StoreConfig, engine: str, runtime: str | None, pool: object, lanes: int
 ) -> None:
     """Threads for what hardly computes, one process for what shares, else a process each."""
-    if runtime is not None and runtime not in usable():
-        pytest.skip(f"the runtime {runtime} is not here, or would distort")
+    require(runtime)
     chosen = replace(Settings.from_environment(), kokoro_runtime=runtime)
     spec, make_pool = speakers(engine, chosen, 3, store=store_config)
     assert isinstance(make_pool, functools.partial)
@@ -46,8 +44,7 @@ def test_engines_have_the_workers_that_suit_them(
 @pytest.mark.timeout(300)
 def test_lanes_of_one_process_speak_as_a_process_each_does(store_config: StoreConfig) -> None:
     """The same chunks on OpenVINO: two at a time in one process, and one in one."""
-    if "openvino" not in usable():
-        pytest.skip("there is no OpenVINO, or it would distort")
+    require("openvino")
     chosen = replace(settings(), kokoro_runtime="openvino")
     fetch_weights(chosen, "kokoro")
     texts = ("O farol acendeu.", "Ninguém viu o barco chegar à ilha.", "Boa noite, capitão.")

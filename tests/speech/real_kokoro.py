@@ -16,9 +16,14 @@ def settings() -> Settings:
     return Settings.from_environment()
 
 
+def require(runtime: str | None) -> None:
+    """Skip a test of a runtime that is not installed here, or would distort on this CPU."""
+    if runtime is not None and runtime not in usable():
+        pytest.skip(f"the runtime {runtime} is not here, or would distort")
+
+
 @cache
 def real_kokoro(runtime: str | None = None) -> KokoroEngine:
     """An engine on the weights of the machine's own data directory, fetched where missing."""
-    if runtime is not None and runtime not in usable():
-        pytest.skip(f"the runtime {runtime} is not here, or would distort")
+    require(runtime)
     return KokoroEngine(settings().data_dir, runtime=runtime, threads=2)

@@ -17,9 +17,8 @@ import pytest
 from darkchannel.engines import fetch_weights
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.speech.kokoro import preparation
-from darkchannel.speech.kokoro.runtime import usable
 from darkchannel.speech.kokoro.weights import KOKORO, WEIGHTS
-from tests.speech.real_kokoro import settings
+from tests.speech.real_kokoro import require, settings
 
 DIGEST = KOKORO.files[0].sha256
 
@@ -39,8 +38,7 @@ WRITTEN_HALFWAY = {"float32": "decoder.onnx.data", "openvino": "decoder.bin"}
 def runtime(request: pytest.FixtureRequest) -> str:
     """Each that needs preparation."""
     name: str = request.param
-    if name not in usable():
-        pytest.skip("there is no OpenVINO, or it would distort")
+    require(name)
     return name
 
 
