@@ -243,16 +243,24 @@ class Turns:
 
 
 class _Tile:
-    """A layer's graph, and what it computes with: a tile at a time."""
+    """A layer's graph, and what it computes with: a tile at a time.
+
+    What is done in Python for each of 160 tiles a second of audio is one lane's at a time, so it is
+    little: what stays from tile to tile is given once.
+    """
 
     def __init__(self, layer: Layer, graph: CompiledModel) -> None:
+        from darkchannel.speech.openvino_library import openvino
+
         self.layer = layer
         self._turns = Turns()
         self._request = graph.create_infer_request()
+        self._tensor = partial(openvino.Tensor, shared_memory=True)  # not copied
+        self._activation: Activation | None = None
         self._sums = np.zeros((2, layer.outputs), np.float32)
         if layer.summed:
             for i, sums in enumerate(self._sums):
-                self._request.set_output_tensor(1 + i, _tensor(sums))
+                self._request.set_output_tensor(1 + i, self._tensor(sums))
 
     def run(
         self,
@@ -279,39 +287,48 @@ class _Tile:
         Returns:
             Sums over ``out``, zero if the layer has none.
         """
-        layer = self.layer
+        layer, places = self.layer, self.layer.places
+        taken, rows = places + layer.more, places * layer.each
         silence = 0.0 if activation is None else _silence(activation)
+        plus = [each[: len(out)] for each in plus]
         cut = partial(_cut, buffers=buffers)
         total = np.zeros((2, layer.outputs))
-        rows = layer.places * layer.each
         starts = range(-cropped, len(out), rows)
         for number, start in enumerate(starts):
-            begin = number * layer.places - ahead
-            given = [cut(signal, begin, layer.places + layer.more, beyond=silence, name="signal")]
-            given += activation or ()
-            for i, each in enumerate(plus):
-                given.append(cut(each[: len(out)], start, rows, beyond=0.0, name=f"plus {i}"))
+            given = [cut(signal, number * places - ahead, taken, beyond=silence, name="signal")]
+            given += [cut(x, start, rows, beyond=0.0, name=f"plus {i}") for i, x in enumerate(plus)]
             stop = start + rows
             is_whole = start >= 0 and stop <= len(out)
             made = out[start:stop] if is_whole else buffers.take("out", rows, layer.outputs)
             with self._turns.turn(len(starts) - number):
-                sums = self._infer(given, made)
+                self._infer(given, activation, made)
+                if is_whole and layer.summed:
+                    total[0] += self._sums[0]
+                    total[1] += np.square(self._sums[1], dtype=np.float64)
             if not is_whole:
                 kept = slice(max(0, start), min(stop, len(out)))
                 inside = made[kept.start - start : kept.stop - start]
                 out[kept] = inside
-                sums = moments(inside)
-            if layer.summed:
-                total += sums
+                if layer.summed:
+                    total += moments(inside)
         return total
 
-    def _infer(self, given: Sequence[Array], made: Array) -> Moments:
-        for i, each in enumerate(given):
-            self._request.set_input_tensor(i, _tensor(each))
-        self._request.set_output_tensor(0, _tensor(made))
-        self._request.infer(share_outputs=True)
-        total, roots = self._sums.astype(np.float64)
-        return np.stack([total, np.square(roots)])
+    def _infer(self, given: Sequence[Array], activation: Activation | None, made: Array) -> None:
+        """Compute a tile: what was made, and its sums."""
+        request, tensor = self._request, self._tensor
+        signal, *plus = given
+        request.set_input_tensor(0, tensor(signal))
+        first = 1
+        if activation is not None:
+            first += len(activation)
+            if activation is not self._activation:
+                for i, each in enumerate(activation, 1):
+                    request.set_input_tensor(i, tensor(each))
+                self._activation = activation
+        for i, each in enumerate(plus, first):
+            request.set_input_tensor(i, tensor(each))
+        request.set_output_tensor(0, tensor(made))
+        request.infer(share_outputs=True)
 
 
 def _cut(
@@ -334,10 +351,3 @@ def _silence(activation: Activation) -> Array:
     scale = np.where(activation.scale == 0, 1, activation.scale)
     silence: Array = (-activation.shift / scale).clip(-1e30, 1e30)  # finite, whatever the scale
     return silence
-
-
-def _tensor(values: Array) -> object:
-    """Memory as OpenVINO takes it, not copied."""
-    from darkchannel.speech.openvino_library import openvino
-
-    return openvino.Tensor(values, shared_memory=True)
