@@ -139,15 +139,22 @@ def open_production(
     Raises:
         EngineUnavailableError: no speech service answers.
     """
+    from darkchannel.production import worker
     from darkchannel.production.pipeline import Production
-    from darkchannel.production.pool import default_workers, speech_workers
+    from darkchannel.production.pool import begun, default_workers, speech_workers
     from darkchannel.storage import JobManager, MinIOClient
 
     count = workers or settings.workers or remote_workers(engine, settings) or default_workers()
-    with open_store(settings) as config:
-        spec, pool = speakers(engine, settings, count, store=config)
+    with ExitStack() as stack:
+        # Cloned voices lie there; else the voice is loaded while the store is made ready.
+        store = stack.enter_context(open_store(settings)) if engine == "openvoice" else None
+        spec, pool = speakers(engine, settings, count, store=store)
+        if spec.computes:
+            load = functools.partial(worker.load, spec)
+            pool = stack.enter_context(begun(pool, load, 1 if spec.is_shared else count))
         if engine == "tone":  # stays with what a run is made of
             pool = functools.partial(speech_workers, count)
+        config = store or stack.enter_context(open_store(settings))
         client = MinIOClient(config)
         yield Production(
             store=config,

@@ -13,8 +13,8 @@ from darkchannel.config import Settings, StoreConfig
 from darkchannel.errors import SettingError
 
 if TYPE_CHECKING:
+    from darkchannel.production.pool import Pool
     from darkchannel.production.references import References
-    from darkchannel.production.rendering import Pool
     from darkchannel.speech.engine import Engine
     from darkchannel.speech.openvoice.voice import ClonedVoice
     from darkchannel.speech.weights import FetchProgress, Installed, Manifest
@@ -145,7 +145,7 @@ def engine_spec(
 
 
 def speakers(
-    name: str, settings: Settings, count: int, *, store: StoreConfig
+    name: str, settings: Settings, count: int, *, store: StoreConfig | None = None
 ) -> tuple[EngineSpec, Pool]:
     """The engine a user named, and the pool of workers that speak with it.
 
@@ -153,7 +153,7 @@ def speakers(
         name: as for :func:`engine_spec`.
         settings: of this process.
         count: of workers.
-        store: where cloned voices lie.
+        store: where cloned voices lie; without it there are none.
 
     Raises:
         SettingError: there is no engine of that name.

@@ -236,6 +236,15 @@ def test_an_unknown_voice_is_refused_when_speaking_too(engine: Engine) -> None:
         next(engine.synthesize([chunk]))
 
 
+def test_what_was_loaded_ahead_speaks_the_same(engine: Engine) -> None:
+    """Loading is the first chunk's work done earlier, however often it is asked for."""
+    engine.load()
+    engine.load()
+    before = speak(engine, SHORT)
+    engine.close()
+    np.testing.assert_allclose(speak(engine, SHORT).samples, before.samples, atol=1e-4)
+
+
 def test_an_engine_works_again_after_it_was_closed(engine: Engine) -> None:
     """Closing frees the memory; the next chunk brings everything back."""
     before = speak(engine, SHORT)

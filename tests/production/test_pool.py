@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from darkchannel.errors import SynthesisError
-from darkchannel.production.pool import NICENESS, speech_process, speech_workers
+from darkchannel.production.pool import NICENESS, Pool, begun, speech_process, speech_workers
 
 
 def test_workers_let_short_work_go_first() -> None:
@@ -25,6 +26,68 @@ def test_workers_let_short_work_go_first() -> None:
     with speech_workers(1) as executor:
         theirs = executor.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
     assert theirs == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+
+
+POOLS = pytest.mark.parametrize(
+    "pool", [partial(speech_workers, 1), partial(speech_process, 1)], ids=["processes", "threads"]
+)
+
+
+def tell_process(file: Path) -> None:
+    """Say where this runs."""
+    file.with_suffix(".draft").write_text(str(os.getpid()))
+    file.with_suffix(".draft").rename(file)
+
+
+def written(file: Path) -> str:
+    """What a file says as soon as it is there."""
+    deadline = time.monotonic() + 30
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file.name} never came"
+        time.sleep(0.01)
+    return file.read_text()
+
+
+@POOLS
+def test_workers_begin_before_anything_is_asked(pool: Pool, tmp_path: Path) -> None:
+    """The first use has the workers that began, and another has new ones."""
+    with begun(pool, partial(tell_process, tmp_path / "first"), 1) as begun_pool:
+        early = int(written(tmp_path / "first"))
+        with begun_pool() as executor:
+            assert executor.submit(os.getpid).result(timeout=30) == early
+        assert not psutil.pid_exists(early)
+        with begun_pool() as executor:
+            assert executor.submit(os.getpid).result(timeout=30) != early
+
+
+def tell_and_stay(file: Path) -> None:
+    """Say where this runs, and be long."""
+    tell_process(file)
+    time.sleep(60)
+
+
+@POOLS
+def test_workers_nobody_asked_end_at_once(pool: Pool, tmp_path: Path) -> None:
+    """A book that is there already, or a store that is not, does not wait for what they load."""
+    began = time.monotonic()
+    with (
+        contextlib.suppress(KeyError),
+        begun(pool, partial(tell_and_stay, tmp_path / "first"), 1),
+    ):
+        early = int(written(tmp_path / "first"))
+        raise KeyError
+    while psutil.pid_exists(early):
+        assert time.monotonic() < began + 30
+        time.sleep(0.01)
+
+
+@POOLS
+def test_what_fails_early_is_told_by_who_needs_it(pool: Pool) -> None:
+    """A worker that could not load says so at its first chunk, and is there to do it."""
+    with begun(pool, fail, 1) as begun_pool, begun_pool() as executor:
+        assert executor.submit(os.getpid).result(timeout=30) != os.getpid()
+        with pytest.raises(SynthesisError, match="chunk 7"):
+            executor.submit(fail).result(timeout=30)
 
 
 def free_much() -> int:

@@ -15,14 +15,23 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Pool = Callable[[], AbstractContextManager[Executor]]
+"""Makes an executor for one use; called again when its workers died."""
 
 NICENESS = 10
 """Of the workers.  Speaking fills every core for hours; what is left waiting for a core then is
@@ -109,6 +118,46 @@ def speech_process(count: int) -> Iterator[ThreadPoolExecutor]:
             executor.shutdown(wait=True, cancel_futures=True)
             raise
         executor.shutdown(wait=True)
+
+
+@contextmanager
+def begun(pool: Pool, first: Callable[[], object], count: int) -> Iterator[Pool]:
+    """A pool whose workers are started now, to load while other things are made ready.
+
+    Workers that were never asked for end at once.
+
+    Args:
+        pool: makes an executor; called now, and again for each use after the first.
+        first: what its workers do; a failure is told by whoever needs what it was to do.
+        count: how often.
+    """
+    waiting: list[tuple[Executor, ExitStack]] = []
+
+    @contextmanager
+    def begun_or_new() -> Iterator[Executor]:
+        if waiting:
+            executor, end = waiting.pop()
+        else:
+            end = ExitStack()
+            executor = end.enter_context(pool())
+        with end:
+            yield executor
+
+    with ExitStack() as start:
+        executor = start.enter_context(pool())
+        for _ in range(count):
+            executor.submit(first)
+        waiting.append((executor, start.pop_all()))
+    try:
+        yield begun_or_new
+    finally:
+        for _executor, end in waiting:
+            with contextlib.suppress(_UnusedError), end:
+                raise _UnusedError
+
+
+class _UnusedError(Exception):
+    """By which a pool gives up its workers instead of waiting for them."""
 
 
 class _Answer(NamedTuple):

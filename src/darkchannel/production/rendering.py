@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import AbstractContextManager
 
 from darkchannel.errors import EngineUnavailableError
 from darkchannel.models import Chunk, Take
+from darkchannel.production.pool import Pool
 from darkchannel.production.worker import TakeTask, make_take
-
-Pool = Callable[[], AbstractContextManager[Executor]]
-"""Makes an executor for one use; called again when its workers died."""
 
 POOL_ATTEMPTS = 3
 """How often a pool whose workers died (out of memory, say) is set up anew."""

@@ -26,9 +26,10 @@ from darkchannel.production.gate import find_broken_takes, read_takes
 from darkchannel.production.mastering import MasteringTurns
 from darkchannel.production.outside import find_takes, refusal, require_all
 from darkchannel.production.patience import patiently
+from darkchannel.production.pool import Pool
 from darkchannel.production.progress import OnProgress, Progress, ignore_progress
 from darkchannel.production.publishing import FinishedBook, place_files, publish
-from darkchannel.production.rendering import Pool, render_takes
+from darkchannel.production.rendering import render_takes
 from darkchannel.production.worker import EngineFactory, TakeTask
 from darkchannel.storage import JobLease, JobManager, MinIOClient
 from darkchannel.storage.keys import chunk_key, chunks_prefix, take_cache_key

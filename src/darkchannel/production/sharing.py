@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from darkchannel.errors import EngineUnavailableError
-from darkchannel.production.rendering import Pool
+from darkchannel.production.pool import Pool
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -176,6 +176,15 @@ def _sentence_starts(speech: Speech, chunk: Chunk) -> tuple[float, ...]:
     return sentence_starts(speech.samples, speech.sample_rate, weights)
 
 
+def load(make_engine: EngineFactory) -> None:
+    """What a worker may do before its first chunk, which then need not wait for it.
+
+    Raises:
+        EngineUnavailableError: weights or libraries are missing.
+    """
+    held_engine(make_engine).load()
+
+
 def held_engine(make_engine: EngineFactory) -> Engine:
     """This thread's engine: made once, and let go only for another."""
     held: tuple[EngineFactory, Engine] | None = getattr(_held, "engine", None)

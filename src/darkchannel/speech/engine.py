@@ -80,7 +80,8 @@ class Engine(Protocol):
     """A speech synthesiser.
 
     One engine is used by one thread at a time.  Making one is cheap: weights are loaded when
-    the first chunk is synthesised, so that planning and listing voices never pay for them.
+    the first chunk is synthesised, or by :meth:`load`, so that planning and listing voices never
+    pay for them.
     """
 
     @property
@@ -127,6 +128,14 @@ class Engine(Protocol):
         Raises:
             UnknownLanguageError: the engine does not speak the utterance's language.
             ScriptError: a pronunciation given by the author is not in its alphabet.
+        """
+        ...
+
+    def load(self) -> None:
+        """Load now what the first chunk would; again, it does nothing.
+
+        Raises:
+            EngineUnavailableError: weights or libraries are missing.
         """
         ...
 

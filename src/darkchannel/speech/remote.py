@@ -125,6 +125,9 @@ class RemoteEngine:
                     chunk=chunk.index,
                 ) from error
 
+    def load(self) -> None:
+        """What speaks is the services' to load."""
+
     def close(self) -> None:
         """Let go of the connections."""
         self._replicas.close()

@@ -76,6 +76,9 @@ class ToneEngine:
         for chunk in chunks:
             yield self._speak(chunk)
 
+    def load(self) -> None:
+        """There is nothing to load."""
+
     def close(self) -> None:
         """There is nothing to let go of."""
 

@@ -44,6 +44,35 @@ def test_without_weights_offline_it_says_what_is_missing(tmp_path: Path) -> None
     assert str(tmp_path / "models" / "kokoro") in refused.value.message
 
 
+def test_what_was_loaded_ahead_is_not_loaded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first chunk finds the runtime there."""
+    loaded: list[KokoroEngine] = []
+
+    class Waiting:
+        def run(self, *_: object) -> Spoken:
+            return Spoken(np.ones(SAMPLE_RATE, np.float32), None)
+
+    def load(engine: KokoroEngine) -> Waiting:
+        loaded.append(engine)
+        return Waiting()
+
+    monkeypatch.setattr(KokoroEngine, "_loaded", load)
+    monkeypatch.setattr(KokoroEngine, "_style", lambda *_: np.zeros((510, 256), np.float32))
+    engine = KokoroEngine(tmp_path, offline=True)
+    engine.load()
+    assert loaded == [engine]
+    next(engine.synthesize([chunk_of(engine, "Olá.")]))
+    assert loaded == [engine]
+
+
+def test_loading_says_what_is_missing(tmp_path: Path) -> None:
+    """As the first chunk would."""
+    with pytest.raises(EngineUnavailableError, match=r"kokoro-v1\.0\.int8\.onnx"):
+        KokoroEngine(tmp_path, offline=True).load()
+
+
 def test_the_fingerprint_names_all_that_decides_the_sound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,10 @@ class KokoroEngine:
         """
         return len(self._phonemizer(utterance, self._catalogue.language(utterance.language)))
 
+    def load(self) -> None:
+        """See :meth:`darkchannel.speech.engine.Engine.load`."""
+        self._ready()
+
     def synthesize(self, chunks: Sequence[Chunk]) -> Iterator[Speech]:
         """See :meth:`darkchannel.speech.engine.Engine.synthesize`."""
         for chunk in chunks:
@@ -154,12 +158,11 @@ class KokoroEngine:
     def _speak(self, chunk: Chunk) -> Speech:
         voice = self.resolve_voice(chunk.voice, chunk.language)
         said = self._phonemes(chunk)
-        if self._runtime is None:
-            self._runtime = self._loaded()
+        runtime = self._ready()
         # A voice's rows are for 0 to 509 tokens: the longest chunk shares the last one.
         style = self._style(voice)[min(sum(map(len, said)) + len(said) - 1, STYLE_ROWS - 1)]
         try:
-            spoken = self._runtime.run(vocabulary.encode(" ".join(said)), style, chunk.speed)
+            spoken = runtime.run(vocabulary.encode(" ".join(said)), style, chunk.speed)
         except RuntimeError as error:
             raise _unspeakable(chunk, f"could not be computed: {error}") from error
         samples, edges = _finished(spoken.samples, chunk)
@@ -177,6 +180,11 @@ class KokoroEngine:
             starts.append(bounds[at])
             at += 1
         return Speech(samples, SAMPLE_RATE, tuple(starts), times)
+
+    def _ready(self) -> Runtime:
+        if self._runtime is None:
+            self._runtime = self._loaded()
+        return self._runtime
 
     def _loaded(self) -> Runtime:
         folder = weights.fetch(

@@ -150,6 +150,10 @@ class OpenVoiceEngine:
             speech = next(iter(self._base.synthesize([replace(chunk, voice=base_voice)])))
             yield self._converted(chunk, speech, base_voice, voice)
 
+    def load(self) -> None:
+        """Load the base, which speaks first; the networks are at the first voice's."""
+        self._base.load()
+
     def close(self) -> None:
         """Let go of the networks, and of the base's memory."""
         self._base.close()
