@@ -7,13 +7,14 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from darkchannel.api.metrics import ChunkResult, Metrics
 from darkchannel.errors import DarkChannelError, EngineBusyError, EngineUnavailableError
+from darkchannel.production.pool import Pool, give_up
 
 LOG = logging.getLogger("darkchannel.speech")
 T = TypeVar("T")
@@ -35,7 +36,7 @@ class Turns:
 
     def __init__(
         self,
-        pool: Callable[[], AbstractContextManager[Executor]],
+        pool: Pool,
         *,
         workers: int,
         places: int,
@@ -120,9 +121,8 @@ class Turns:
 
     def close(self) -> None:
         """End the workers at once: whoever stops has waited for them before."""
-        stack, self._stack, self._executor = self._stack, ExitStack(), None
-        with contextlib.suppress(_ClosingError):
-            stack.__exit__(_ClosingError, _ClosingError(), None)
+        entered, self._stack, self._executor = self._stack, ExitStack(), None
+        give_up(entered)
 
     async def _turn(self) -> None:
         self._waiting += 1
@@ -164,10 +164,6 @@ class Turns:
         if self._executor is broken:
             LOG.error("speech workers died and are replaced")
             self.close()
-
-
-class _ClosingError(Exception):
-    """Tells a pool that nobody waits for what it still does."""
 
 
 async def _left(request: Request) -> None:

@@ -152,12 +152,17 @@ def begun(pool: Pool, first: Callable[[], object], count: int) -> Iterator[Pool]
         yield begun_or_new
     finally:
         for _executor, end in waiting:
-            with contextlib.suppress(_UnusedError), end:
-                raise _UnusedError
+            give_up(end)
 
 
-class _UnusedError(Exception):
-    """By which a pool gives up its workers instead of waiting for them."""
+def give_up(entered: ExitStack) -> None:
+    """End the workers of an entered pool at once, instead of waiting for what they do."""
+    with contextlib.suppress(_GivenUpError), entered:
+        raise _GivenUpError
+
+
+class _GivenUpError(Exception):
+    """Tells a pool that nobody waits for its workers."""
 
 
 class _Answer(NamedTuple):

@@ -7,7 +7,6 @@ of each; so what is under way is bounded by workers, whatever the number of jobs
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from collections import deque
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from darkchannel.errors import EngineUnavailableError
-from darkchannel.production.pool import Pool
+from darkchannel.production.pool import Pool, give_up
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -233,9 +232,8 @@ class SharedPool:
 
     def _replace(self) -> None:
         """Let the workers go; the next call starts new ones."""
-        stack, self._stack, self._executor = self._stack, ExitStack(), None
-        with contextlib.suppress(_EndingError):
-            stack.__exit__(_EndingError, _EndingError(), None)
+        entered, self._stack, self._executor = self._stack, ExitStack(), None
+        give_up(entered)
 
 
 class _Share(Executor):
@@ -260,10 +258,6 @@ class _Call:
 
     def __call__(self) -> Any:
         return self.fn(*self.args, **self.kwargs)
-
-
-class _EndingError(Exception):
-    """Tells a pool that nobody waits for what it still does."""
 
 
 def _fail(future: Future[Any], error: BaseException) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from darkchannel.errors import (
@@ -23,6 +21,7 @@ from darkchannel.errors import (
 )
 from darkchannel.models import Chunk, Plan, Take
 from darkchannel.production.planning import plan_text
+from darkchannel.production.pool import Pool
 from darkchannel.production.request import RenderOptions
 from darkchannel.production.worker import (
     EngineFactory,
@@ -49,7 +48,7 @@ class SpeechParts:
     """
 
     make_engine: EngineFactory
-    pool: Callable[[], AbstractContextManager[Executor]]
+    pool: Pool
     workers: int
     client: MinIOClient
     fetch: Callable[[], object] = lambda: None

@@ -14,6 +14,8 @@ from darkchannel.production.request import RenderOptions
 from darkchannel.speech.engine import Speech
 from darkchannel.speech.kokoro.engine import SAMPLE_RATE as RATE
 from darkchannel.speech.kokoro.engine import KokoroEngine
+from darkchannel.speech.kokoro.runtime import choose, cpu_flags
+from tests.speech.real_kokoro import settings
 from tests.speech.whisper import heard_words, transcribe, word_error_rate, words
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "capitulo.txt"
@@ -86,6 +88,20 @@ def test_english_is_understood(kokoro: KokoroEngine) -> None:
     sound, _spoken = read(kokoro, " ".join(ENGLISH), "en-US")
     heard = transcribe(sound, RATE, "en")
     assert word_error_rate(" ".join(ENGLISH), heard) <= 0.06, heard
+
+
+@pytest.mark.acceptance
+@pytest.mark.skipif("avx2" not in cpu_flags(), reason="float32 is not chosen without AVX2")
+def test_a_cpu_that_lacks_the_fast_products_says_the_same_words(
+    kokoro: KokoroEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With neither bfloat16 nor VNNI, as OpenVINO may be told, another runtime is chosen."""
+    said = demo_paragraphs()[0]
+    usual = transcribe(read(kokoro, said, "pt-BR")[0], RATE, "pt")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+    assert choose(None).runtime == "float32"
+    lacking = KokoroEngine(settings().data_dir, threads=2)
+    assert words(transcribe(read(lacking, said, "pt-BR")[0], RATE, "pt")) == words(usual)
 
 
 @pytest.mark.parametrize(
