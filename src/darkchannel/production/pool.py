@@ -131,28 +131,24 @@ def begun(pool: Pool, first: Callable[[], object], count: int) -> Iterator[Pool]
         first: what its workers do; a failure is told by whoever needs what it was to do.
         count: how often.
     """
-    waiting: list[tuple[Executor, ExitStack]] = []
+    entered = ExitStack()
+    waiting = [entered.enter_context(pool())]
 
     @contextmanager
     def begun_or_new() -> Iterator[Executor]:
         if waiting:
-            executor, end = waiting.pop()
+            with entered:
+                yield waiting.pop()
         else:
-            end = ExitStack()
-            executor = end.enter_context(pool())
-        with end:
-            yield executor
+            with pool() as executor:
+                yield executor
 
-    with ExitStack() as start:
-        executor = start.enter_context(pool())
-        for _ in range(count):
-            executor.submit(first)
-        waiting.append((executor, start.pop_all()))
     try:
+        for _ in range(count):
+            waiting[0].submit(first)
         yield begun_or_new
     finally:
-        for _executor, end in waiting:
-            give_up(end)
+        give_up(entered)  # which after a use is empty
 
 
 def give_up(entered: ExitStack) -> None:

@@ -314,7 +314,7 @@ class _Tile:
         return total
 
     def _infer(self, given: Sequence[Array], activation: Activation | None, made: Array) -> None:
-        """Compute a tile: what was made, and its sums."""
+        """Compute a tile, into what is to be made and into its sums."""
         request, tensor = self._request, self._tensor
         signal, *plus = given
         request.set_input_tensor(0, tensor(signal))
